@@ -1,0 +1,1 @@
+"""The crowd: light clients and publishers that speak the public protocols only."""

@@ -1,0 +1,1 @@
+"""What people see and hear: transports, tracks, forwarding. Knows nothing of rooms."""

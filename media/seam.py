@@ -1,0 +1,332 @@
+"""The seam between signaling and media: commands in, events out, plain values only.
+
+Everything that crosses is a small `msgspec.Struct`, so that the same calls work inside one event
+loop (`media.worker.LocalMedia`) and over a Unix socket to a media process (`media.seam_socket`).
+No object is shared: a struct that crossed belongs to the receiver.
+
+Commands that answer carry a `request_id`; exactly one of `Answered`, `IceRestarted`, `Stats`,
+or `Refused` comes back with it. All other events are notifications.
+
+Identifiers: `peer_id` names one transport (one WHIP, WHEP or SDK PeerConnection) and is an
+unguessable string chosen by the caller. `track_id` is `participant/session/source`.
+A slot is named by the `mid` of the viewer's offer (DESIGN 7.4).
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NewType, Protocol
+
+import msgspec
+
+PeerId = NewType("PeerId", str)
+TrackId = NewType("TrackId", str)
+RequestId = NewType("RequestId", str)
+
+Kind = Literal["audio", "video"]
+Source = Literal["camera", "microphone", "screen", "screen_audio"]
+AUDIO_SOURCES: tuple[Source, ...] = ("microphone", "screen_audio")
+
+
+class CodecPolicy(msgspec.Struct, frozen=True):
+    """What a room accepts, most preferred first, as lower-case encoding names."""
+
+    audio: tuple[str, ...] = ("opus",)
+    video: tuple[str, ...] = ("vp8", "h264", "vp9", "av1")
+
+
+# --- commands: signaling -> media ---------------------------------------------------------------
+
+
+class PublishOffer(msgspec.Struct, frozen=True, tag=True):
+    """Answer a publisher's SDP offer (WHIP or SDK). Replies `Answered` or `Refused`.
+
+    `owner` is `participant/session`; each m-line's source is looked up in `sources` by `mid`
+    first, then by kind (`"audio"`, `"video"`). An m-line with neither is refused as `bad_sdp`.
+    """
+
+    request_id: RequestId
+    peer_id: PeerId
+    sdp: str
+    owner: str
+    sources: dict[str, Source]
+    policy: CodecPolicy = CodecPolicy()
+
+
+class PlayOffer(msgspec.Struct, frozen=True, tag=True):
+    """Answer a viewer's SDP offer (WHEP or SDK): every receive-only m-line becomes a slot.
+
+    More m-lines of a kind than `max_audio` / `max_video` are refused as `too_many_slots`.
+    Slots start empty; `PointSlot` fills them.
+    """
+
+    request_id: RequestId
+    peer_id: PeerId
+    sdp: str
+    max_audio: int = 4
+    max_video: int = 4
+    policy: CodecPolicy = CodecPolicy()
+
+
+class RestartIce(msgspec.Struct, frozen=True, tag=True):
+    """New remote ICE credentials for a live peer (RFC 9725 §4.3.3). Replies `IceRestarted`.
+
+    The old credentials keep working until the first authenticated check with the new ones.
+    """
+
+    request_id: RequestId
+    peer_id: PeerId
+    ufrag: str
+    pwd: str
+
+
+class PointSlot(msgspec.Struct, frozen=True, tag=True):
+    """Feed slot `mid` of a viewer from `track_id`; None empties it.
+
+    `generation` is chosen by signaling, grows with every change of the slot and comes back in
+    `SlotLive`, so that a late event of an earlier assignment is never mistaken for the new one.
+    Unknown peers, mids and tracks are ignored and counted: a hand-over may race a departure.
+    """
+
+    peer_id: PeerId
+    mid: str
+    track_id: TrackId | None
+    generation: int
+
+
+class PauseSlot(msgspec.Struct, frozen=True, tag=True):
+    """Stop (or resume) sending on a slot without releasing it; it resumes on a key frame."""
+
+    peer_id: PeerId
+    mid: str
+    paused: bool
+
+
+class MuteTrack(msgspec.Struct, frozen=True, tag=True):
+    """Stop (or resume) forwarding a track to everybody; the publisher keeps sending."""
+
+    track_id: TrackId
+    muted: bool
+
+
+class ClosePeer(msgspec.Struct, frozen=True, tag=True):
+    """Close a transport and all its tracks or slots. Always followed by `PeerClosed`."""
+
+    peer_id: PeerId
+    reason: str
+
+
+class QueryStats(msgspec.Struct, frozen=True, tag=True):
+    """Ask for a `Stats` snapshot of some peers (all when `peer_ids` is empty)."""
+
+    request_id: RequestId
+    peer_ids: tuple[PeerId, ...] = ()
+
+
+Command = (
+    PublishOffer
+    | PlayOffer
+    | RestartIce
+    | PointSlot
+    | PauseSlot
+    | MuteTrack
+    | ClosePeer
+    | QueryStats
+)
+
+
+# --- events: media -> signaling -----------------------------------------------------------------
+
+
+class TrackInfo(msgspec.Struct, frozen=True):
+    """One published track: `codec` is the lower-case encoding name (`"vp8"`, `"opus"`)."""
+
+    track_id: TrackId
+    mid: str
+    kind: Kind
+    source: Source
+    codec: str
+
+
+class SlotInfo(msgspec.Struct, frozen=True):
+    """One receive-only place of a viewer's offer; `codecs` is what the viewer can take there."""
+
+    mid: str
+    kind: Kind
+    codecs: tuple[str, ...]
+
+
+class Answered(msgspec.Struct, frozen=True, tag=True):
+    """The SDP answer to an offer. `ice_tag` identifies the ICE session (the WHIP ETag)."""
+
+    request_id: RequestId
+    peer_id: PeerId
+    sdp: str
+    ice_tag: str
+    tracks: tuple[TrackInfo, ...] = ()
+    slots: tuple[SlotInfo, ...] = ()
+
+
+class IceRestarted(msgspec.Struct, frozen=True, tag=True):
+    """New local ICE credentials and candidates (`candidate:...` values, no `a=`)."""
+
+    request_id: RequestId
+    peer_id: PeerId
+    ice_tag: str
+    ufrag: str
+    pwd: str
+    candidates: tuple[str, ...]
+
+
+class Refused(msgspec.Struct, frozen=True, tag=True):
+    """A command that wanted an answer was refused; `code` is listed in `media.errors`."""
+
+    request_id: RequestId
+    peer_id: PeerId
+    code: str
+    message: str
+
+
+class PeerConnected(msgspec.Struct, frozen=True, tag=True):
+    """ICE and DTLS are done, the fingerprint matched; `srtp_profile` is the IANA name."""
+
+    peer_id: PeerId
+    srtp_profile: str
+
+
+class PeerSilent(msgspec.Struct, frozen=True, tag=True):
+    """No authenticated check and no SRTP for 5 s (DESIGN 3.1)."""
+
+    peer_id: PeerId
+
+
+class PeerHeard(msgspec.Struct, frozen=True, tag=True):
+    """A silent peer is heard again."""
+
+    peer_id: PeerId
+
+
+class PeerClosed(msgspec.Struct, frozen=True, tag=True):
+    """A transport is gone: `reason` is the one commanded, or `silent`, `dtls_failed`,
+    `dtls_timeout`, `ice_timeout`, `remote_closed`."""
+
+    peer_id: PeerId
+    reason: str
+
+
+class TrackStarted(msgspec.Struct, frozen=True, tag=True):
+    """The first packet of a track arrived."""
+
+    peer_id: PeerId
+    track: TrackInfo
+
+
+class TrackEnded(msgspec.Struct, frozen=True, tag=True):
+    """A started track will send no more (its peer closed or was replaced)."""
+
+    peer_id: PeerId
+    track_id: TrackId
+
+
+class SlotLive(msgspec.Struct, frozen=True, tag=True):
+    """The first forwarded packet (video: of a key frame) of an assignment left for the viewer.
+
+    `rtp_timestamp` is that packet's outgoing timestamp in ticks of the codec clock;
+    `media_time_ms` its capture time on the server's wall clock (None until a sender report).
+    """
+
+    peer_id: PeerId
+    mid: str
+    generation: int
+    rtp_timestamp: int
+    media_time_ms: int | None
+
+
+class SlotUnsupported(msgspec.Struct, frozen=True, tag=True):
+    """The viewer cannot take the codec of the track it was pointed at; nothing is sent."""
+
+    peer_id: PeerId
+    mid: str
+    generation: int
+    codec: str
+
+
+class QualitySample(msgspec.Struct, frozen=True, tag=True):
+    """What one connection looked like over the last `window_s` seconds.
+
+    `loss` is a fraction 0..1 (uplink: packets that never arrived; downlink: from the viewer's
+    receiver reports), `rtt_ms` is None before the first report.
+    """
+
+    peer_id: PeerId
+    direction: Literal["uplink", "downlink"]
+    window_s: float
+    bitrate_bps: int
+    loss: float
+    rtt_ms: float | None
+
+
+class PeerStats(msgspec.Struct, frozen=True):
+    """Counters of one transport since it was created (packets, bytes of RTP incl. header)."""
+
+    peer_id: PeerId
+    state: str
+    srtp_profile: str | None
+    packets_in: int
+    bytes_in: int
+    packets_out: int
+    bytes_out: int
+    nacks_in: int
+    nacks_out: int
+    plis_in: int
+    plis_out: int
+    retransmitted: int
+    lost: int
+    dropped: dict[str, int]
+    rtt_ms: float | None
+    estimate_bps: int | None
+
+
+class Stats(msgspec.Struct, frozen=True, tag=True):
+    """Answer to `QueryStats`. `totals` are the counters of the whole plane, for `/metrics`."""
+
+    request_id: RequestId
+    peers: tuple[PeerStats, ...]
+    totals: dict[str, int]
+
+
+Event = (
+    Answered
+    | IceRestarted
+    | Refused
+    | PeerConnected
+    | PeerSilent
+    | PeerHeard
+    | PeerClosed
+    | TrackStarted
+    | TrackEnded
+    | SlotLive
+    | SlotUnsupported
+    | QualitySample
+    | Stats
+)
+
+
+class EventHandler(Protocol):
+    """Called in the event loop for every event, in order; must not block or raise."""
+
+    def __call__(self, event: Event, /) -> None: ...
+
+
+class MediaPort(Protocol):
+    """Signaling's only door to media. `send` never blocks and never raises."""
+
+    def send(self, command: Command) -> None: ...
+
+    def subscribe(self, handler: EventHandler) -> None:
+        """Set the one receiver of events; must be called before the first `send`."""
+        ...
+
+
+def track_id(owner: str, source: Source) -> TrackId:
+    """`participant/session` + source -> the track's id."""
+    return TrackId(f"{owner}/{source}")

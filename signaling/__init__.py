@@ -1,0 +1,1 @@
+"""What people say: rooms, the stage, messages and their lanes, questions. Knows nothing of HTTP."""

@@ -1,0 +1,526 @@
+"""The room protocol, version 1: every message that crosses `/ws` (docs/protocol.md).
+
+One schema, two encodings chosen by WebSocket subprotocol: JSON text frames (`lianmai.json`) and
+MessagePack binary frames (`lianmai.msgpack`). A message is a map whose `type` names it.
+A client sends one message per WebSocket frame. The server sends `Batch` frames: direct replies
+and broadcasts, already in lane order, with the positions that hold after the batch.
+
+Unknown fields are ignored and unknown server message types must be skipped by clients, so that
+N and N-1 understand each other.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+import msgspec
+
+from signaling.views import (
+    ChatView,
+    IceServer,
+    InviteView,
+    MediaChoice,
+    ProfileView,
+    QuestionView,
+    RequestView,
+    Role,
+    SeatView,
+    ShowView,
+    SlotMap,
+    SourceName,
+    StageView,
+)
+
+VERSION: Final = 1
+SUBPROTOCOLS: Final = ("lianmai.json", "lianmai.msgpack")
+MAX_FRAME_BYTES: Final = 64 * 1024
+"""Largest client frame; an SDP offer of 8 m-lines is some 20 kB."""
+MAX_TEXT_CHARS: Final = 500
+
+MessageKey = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+"""Chosen by the client, unique per person: makes a retry harmless and names the reply."""
+Text = Annotated[str, msgspec.Meta(max_length=MAX_TEXT_CHARS)]
+Sdp = Annotated[str, msgspec.Meta(max_length=MAX_FRAME_BYTES)]
+Name = Annotated[str, msgspec.Meta(max_length=64)]
+Position = Annotated[str, msgspec.Meta(max_length=64)]
+
+
+# --- client -> server ---------------------------------------------------------------------------
+
+
+class Positions(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where a client stands in the room's two streams; opaque strings of the server's."""
+
+    log: Position | None = None
+    chat: Position | None = None
+
+
+class ClientMessage(msgspec.Struct, frozen=True, tag_field="type", forbid_unknown_fields=False):
+    """Base of everything that a client may send."""
+
+
+class Join(ClientMessage, frozen=True, tag="join"):
+    """The first message, within 5 s. `resume` asks for what was missed since those positions."""
+
+    token: Annotated[str, msgspec.Meta(max_length=4096)]
+    resume: Positions | None = None
+    conn: Annotated[str, msgspec.Meta(max_length=64)] | None = None
+    """The connection id of the socket that this one continues (from its `welcome`)."""
+    lang: Annotated[str, msgspec.Meta(max_length=16)] | None = None
+    client: Annotated[str, msgspec.Meta(max_length=64)] | None = None
+
+
+class Chat(ClientMessage, frozen=True, tag="chat"):
+    id: MessageKey
+    text: Text
+
+
+class Ask(ClientMessage, frozen=True, tag="ask"):
+    """A buyer's question; acknowledged only when durable."""
+
+    id: MessageKey
+    text: Text
+    product_id: Annotated[str, msgspec.Meta(max_length=64)] | None = None
+
+
+class Like(ClientMessage, frozen=True, tag="like"):
+    """`count` taps since the last one; not acknowledged."""
+
+    count: Annotated[int, msgspec.Meta(ge=1, le=100)] = 1
+
+
+class AnswerQuestion(ClientMessage, frozen=True, tag="answer_question"):
+    """Host or staff: answered live when `text` is None."""
+
+    id: MessageKey
+    question_id: MessageKey
+    text: Text | None = None
+
+
+class DismissQuestion(ClientMessage, frozen=True, tag="dismiss_question"):
+    id: MessageKey
+    question_id: MessageKey
+
+
+class RequestMic(ClientMessage, frozen=True, tag="request_mic"):
+    id: MessageKey
+    media: MediaChoice = "video"
+
+
+class CancelRequest(ClientMessage, frozen=True, tag="cancel_request"):
+    id: MessageKey
+
+
+class AcceptRequest(ClientMessage, frozen=True, tag="accept_request"):
+    """Host or staff: the waiting viewer takes a free seat at once."""
+
+    id: MessageKey
+    subject: Name
+
+
+class RejectRequest(ClientMessage, frozen=True, tag="reject_request"):
+    id: MessageKey
+    subject: Name
+
+
+class Invite(ClientMessage, frozen=True, tag="invite"):
+    """Host or staff: promise a seat to a viewer for 30 s."""
+
+    id: MessageKey
+    subject: Name
+
+
+class CancelInvite(ClientMessage, frozen=True, tag="cancel_invite"):
+    id: MessageKey
+    subject: Name
+
+
+class AcceptInvite(ClientMessage, frozen=True, tag="accept_invite"):
+    id: MessageKey
+
+
+class DeclineInvite(ClientMessage, frozen=True, tag="decline_invite"):
+    id: MessageKey
+
+
+class LeaveSeat(ClientMessage, frozen=True, tag="leave_seat"):
+    id: MessageKey
+
+
+class RemoveGuest(ClientMessage, frozen=True, tag="remove_guest"):
+    """Host or staff: empty a guest's seat."""
+
+    id: MessageKey
+    subject: Name
+
+
+class MuteSeat(ClientMessage, frozen=True, tag="mute_seat"):
+    """Host or staff: stop (or allow again) one source of a seat for everybody."""
+
+    id: MessageKey
+    subject: Name
+    source: SourceName
+    muted: bool
+
+
+class StartShow(ClientMessage, frozen=True, tag="start_show"):
+    """Host: a new show begins (publishing as host does the same)."""
+
+    id: MessageKey
+    title: Annotated[str, msgspec.Meta(max_length=100)] | None = None
+
+
+class EndShow(ClientMessage, frozen=True, tag="end_show"):
+    id: MessageKey
+
+
+class Publish(ClientMessage, frozen=True, tag="publish"):
+    """An SDP offer that sends; replied by `sdp_answer`. `sources` maps m-line `mid` to source."""
+
+    id: MessageKey
+    sdp: Sdp
+    sources: dict[str, SourceName]
+
+
+class Play(ClientMessage, frozen=True, tag="play"):
+    """An SDP offer of receive-only slots; replied by `sdp_answer`, then `slots`."""
+
+    id: MessageKey
+    sdp: Sdp
+
+
+class StopMedia(ClientMessage, frozen=True, tag="stop_media"):
+    """Close a transport of this connection (`peer_id` from `sdp_answer`)."""
+
+    id: MessageKey
+    peer_id: Name
+
+
+class GetProfile(ClientMessage, frozen=True, tag="get_profile"):
+    """Host or staff: what the room remembers about a person; replied by `profile`."""
+
+    id: MessageKey
+    subject: Name
+
+
+class Ping(ClientMessage, frozen=True, tag="ping"):
+    """Browsers cannot see WebSocket pings; this one is answered by `pong`."""
+
+    id: MessageKey
+
+
+InMessage = (
+    Join
+    | Chat
+    | Ask
+    | Like
+    | AnswerQuestion
+    | DismissQuestion
+    | RequestMic
+    | CancelRequest
+    | AcceptRequest
+    | RejectRequest
+    | Invite
+    | CancelInvite
+    | AcceptInvite
+    | DeclineInvite
+    | LeaveSeat
+    | RemoveGuest
+    | MuteSeat
+    | StartShow
+    | EndShow
+    | Publish
+    | Play
+    | StopMedia
+    | GetProfile
+    | Ping
+)
+
+
+# --- server -> client: room events (kept in the room log) -----------------------------------------
+
+
+class RoomEvent(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True):
+    """Base of everything that the room log keeps; past tense, the state change already holds."""
+
+
+class ShowChanged(RoomEvent, frozen=True, tag="show_changed"):
+    show: ShowView
+
+
+class SeatTaken(RoomEvent, frozen=True, tag="seat_taken"):
+    seat: SeatView
+
+
+class SeatChanged(RoomEvent, frozen=True, tag="seat_changed"):
+    """Sources, mutes or the reconnecting state of a seat changed."""
+
+    seat: SeatView
+
+
+class SeatLeft(RoomEvent, frozen=True, tag="seat_left"):
+    seat: int
+    subject: str
+    reason: Literal["left", "removed", "grace_expired", "show_ended"]
+    on_ms: int
+    """How long the seat was taken."""
+
+
+class MicRequested(RoomEvent, frozen=True, tag="mic_requested"):
+    """Audience: staff and the person."""
+
+    request: RequestView
+
+
+class MicRequestEnded(RoomEvent, frozen=True, tag="mic_request_ended"):
+    """Audience: staff and the person."""
+
+    subject: str
+    outcome: Literal["accepted", "rejected", "cancelled", "expired", "show_ended"]
+
+
+class InviteSent(RoomEvent, frozen=True, tag="invite_sent"):
+    """Audience: staff and the person."""
+
+    invite: InviteView
+
+
+class InviteEnded(RoomEvent, frozen=True, tag="invite_ended"):
+    """Audience: staff and the person."""
+
+    subject: str
+    outcome: Literal["accepted", "declined", "cancelled", "expired", "show_ended"]
+
+
+class QuestionAsked(RoomEvent, frozen=True, tag="question_asked"):
+    """Audience: staff and the asker (later: everybody, as a card)."""
+
+    question: QuestionView
+
+
+class QuestionAnswered(RoomEvent, frozen=True, tag="question_answered"):
+    """Audience: everybody. `response_ms` runs from asking to answering."""
+
+    question: QuestionView
+    response_ms: int
+
+
+class QuestionDismissed(RoomEvent, frozen=True, tag="question_dismissed"):
+    """Audience: staff and the asker."""
+
+    question_id: str
+    subject: str
+
+
+class ChatSaid(RoomEvent, frozen=True, tag="chat_said"):
+    """Kept in the chat stream; audience: everybody."""
+
+    chat: ChatView
+
+
+LogEvent = (
+    ShowChanged
+    | SeatTaken
+    | SeatChanged
+    | SeatLeft
+    | MicRequested
+    | MicRequestEnded
+    | InviteSent
+    | InviteEnded
+    | QuestionAsked
+    | QuestionAnswered
+    | QuestionDismissed
+    | ChatSaid
+)
+
+
+# --- server -> client: direct and ambient (never stored) -------------------------------------------
+
+
+class ServerMessage(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True):
+    """Base of everything that is not kept: replies, slots, counts."""
+
+
+class You(msgspec.Struct, frozen=True):
+    subject: str
+    name: str
+    role: Role
+    grants: tuple[str, ...]
+
+
+class SlotCounts(msgspec.Struct, frozen=True):
+    audio: int
+    video: int
+
+
+class Welcome(ServerMessage, frozen=True, tag="welcome"):
+    """The reply to `join`. Without `recovered` the snapshot replaces what the client knew;
+    with it, the missed events follow and the snapshot is still the state after them."""
+
+    version: int
+    room: str
+    conn: str
+    you: You
+    server_ms: int
+    recovered: bool
+    show: ShowView
+    stage: StageView
+    questions: tuple[QuestionView, ...]
+    """Open ones: all for host and staff, one's own for others; then the latest answered."""
+    chat: tuple[ChatView, ...]
+    """Latest history, oldest first; empty when resuming."""
+    slots: SlotCounts
+    viewers: int
+    likes: int
+    ice_servers: tuple[IceServer, ...] = ()
+
+
+class TokenRenewed(ServerMessage, frozen=True, tag="token_renewed"):
+    """A fresh token to come back with; sent well before the old one expires."""
+
+    token: str
+    expires_ms: int
+
+
+class Ack(ServerMessage, frozen=True, tag="ack"):
+    """Message `id` was accepted (durable lanes: and is durable). `result` may name what it made."""
+
+    id: str
+    result: dict[str, str | int] | None = None
+
+
+class Error(ServerMessage, frozen=True, tag="error"):
+    """The one error shape (DESIGN 7.10); codes are listed in `signaling.errors`."""
+
+    code: str
+    message: str
+    retryable: bool
+    id: str | None = None
+    retry_after_ms: int | None = None
+    lane: str | None = None
+
+
+class SdpAnswer(ServerMessage, frozen=True, tag="sdp_answer"):
+    id: str
+    peer_id: str
+    sdp: str
+
+
+class Slots(ServerMessage, frozen=True, tag="slots"):
+    """The full map of one transport: after `play` and after a resume."""
+
+    peer_id: str
+    slots: tuple[SlotMap, ...]
+
+
+class SlotAssigned(ServerMessage, frozen=True, tag="slot_assigned"):
+    peer_id: str
+    slot: SlotMap
+
+
+class SlotIsLive(ServerMessage, frozen=True, tag="slot_live"):
+    """The new source's first key frame left for you: show it, not the old picture."""
+
+    peer_id: str
+    mid: str
+    generation: int
+    rtp_timestamp: int
+    media_time_ms: int | None = None
+
+
+class SlotProblem(ServerMessage, frozen=True, tag="slot_problem"):
+    """Your browser lacks the codec of this source (`unsupported_codec`)."""
+
+    peer_id: str
+    mid: str
+    generation: int
+    code: str
+    codec: str
+
+
+class PeerState(ServerMessage, frozen=True, tag="peer_state"):
+    """A media transport of this connection changed."""
+
+    peer_id: str
+    state: Literal["connected", "silent", "heard", "closed"]
+    reason: str = ""
+
+
+class Counts(ServerMessage, frozen=True, tag="counts"):
+    """At most one a second: who is here, likes of the show."""
+
+    viewers: int
+    likes: int
+
+
+class Shed(ServerMessage, frozen=True, tag="shed"):
+    """`count` messages of `lane` did not reach you."""
+
+    lane: str
+    count: int
+    reason: Literal["slow_reader", "flood"]
+
+
+class Profile(ServerMessage, frozen=True, tag="profile"):
+    id: str
+    profile: ProfileView
+
+
+class Pong(ServerMessage, frozen=True, tag="pong"):
+    id: str
+    server_ms: int
+
+
+DirectMessage = (
+    Welcome
+    | TokenRenewed
+    | Ack
+    | Error
+    | SdpAnswer
+    | Slots
+    | SlotAssigned
+    | SlotIsLive
+    | SlotProblem
+    | PeerState
+    | Counts
+    | Shed
+    | Profile
+    | Pong
+)
+
+OutMessage = (
+    ShowChanged
+    | SeatTaken
+    | SeatChanged
+    | SeatLeft
+    | MicRequested
+    | MicRequestEnded
+    | InviteSent
+    | InviteEnded
+    | QuestionAsked
+    | QuestionAnswered
+    | QuestionDismissed
+    | ChatSaid
+    | Welcome
+    | TokenRenewed
+    | Ack
+    | Error
+    | SdpAnswer
+    | Slots
+    | SlotAssigned
+    | SlotIsLive
+    | SlotProblem
+    | PeerState
+    | Counts
+    | Shed
+    | Profile
+    | Pong
+)
+
+
+class Batch(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One server frame. `log` and `chat` are the positions after it, when it moved them."""
+
+    messages: tuple[OutMessage, ...]
+    log: str | None = None
+    chat: str | None = None

@@ -1,0 +1,59 @@
+"""Every key of the store that rooms use, in one place: fields, lifetime, writer.
+
+Keys of one room share the hash tag `{shop/room}`, keys of one person `{shop/subject}`, so that each
+group lives on one node of a Redis Cluster. `lm1` is the version of this layout (DESIGN 7.8).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from signaling.ids import RoomId, ShopId, Subject
+
+PREFIX: Final = "lm1"
+
+
+class RoomKeys:
+    """Keys of one room, all in one hash slot. Written by `signaling.room_store` only."""
+
+    def __init__(self, shop: ShopId, room: RoomId) -> None:
+        tag = f"{PREFIX}:{{{shop}/{room}}}"
+        self.state: Final = f"{tag}:state"
+        """hash: `blob` (MessagePack of RoomState), `rev` (int, compare-and-set), `epoch` (random
+        string, made with the room: identity of both streams). Kept for ever."""
+        self.log: Final = f"{tag}:log"
+        """stream: field `e` = MessagePack of one LogEvent of control, question or commerce.
+        Trimmed to about 10,000 entries; a position before the oldest is `recovered: false`."""
+        self.chat: Final = f"{tag}:chat"
+        """stream: field `e` = MessagePack of ChatSaid. Capped at about 2,000 entries."""
+        self.conns: Final = f"{tag}:conns"
+        """hash: conn id -> MessagePack of Presence (subject, name, role, joined_ms, seen_ms,
+        node, show_id). Written at join, refreshed every 15 s, removed at leave; a stale one is
+        swept by any node, which then says `room.left` for it."""
+        self.likes: Final = f"{tag}:likes"
+        """hash: show_id -> count of likes."""
+        self.said: Final = f"{tag}:said:"
+        """prefix of string keys `said:<subject>:<message key>` -> result of that message, 10 min:
+        makes client retries harmless."""
+        self.publish_keys: Final = f"{tag}:pubkeys"
+        """hash: key id -> MessagePack of PublishKey (subject, made_ms, revoked_ms)."""
+
+
+def rooms_key(shop: ShopId) -> str:
+    """set of room ids of a shop that ever had a joiner; written at creation of a room."""
+    return f"{PREFIX}:{{{shop}}}:rooms"
+
+
+def subjects_key(shop: ShopId) -> str:
+    """hash: user id -> subject; the one erasable place that links them (DESIGN 7.9)."""
+    return f"{PREFIX}:{{{shop}}}:subjects"
+
+
+def profile_key(shop: ShopId, subject: Subject) -> str:
+    """hash: the online profile. Written by the projector's store function only."""
+    return f"{PREFIX}:{{{shop}/{subject}}}:p"
+
+
+def names_key(shop: ShopId) -> str:
+    """hash: subject -> last display name; for consoles and `lianmai retention profile`."""
+    return f"{PREFIX}:{{{shop}}}:names"

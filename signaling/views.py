@@ -1,0 +1,134 @@
+"""What the room looks like on the wire: the records inside snapshots and events.
+
+Times ending in `_ms` without another word are Unix milliseconds on the server's clock.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Role = Literal["host", "guest", "viewer", "staff"]
+MediaChoice = Literal["audio", "video"]
+SourceName = Literal["camera", "microphone", "screen", "screen_audio"]
+ShowPhase = Literal["scheduled", "live", "host_lost", "ended"]
+QuestionPhase = Literal["open", "answered", "dismissed"]
+
+
+class ShowView(msgspec.Struct, frozen=True):
+    """`show_id` is empty while the room never had a show."""
+
+    show_id: str
+    phase: ShowPhase
+    title: str
+    started_ms: int | None = None
+    lost_until_ms: int | None = None
+    """While `host_lost`: when the show ends unless the host returns."""
+    ended_ms: int | None = None
+
+
+class SeatView(msgspec.Struct, frozen=True):
+    """One taken seat; empty seats are not listed. Seat 0 is the host's."""
+
+    seat: int
+    subject: str
+    name: str
+    role: Role
+    sources: tuple[SourceName, ...] = ()
+    """What is being published now."""
+    muted: tuple[SourceName, ...] = ()
+    """What staff muted for everybody."""
+    reconnecting_until_ms: int | None = None
+    taken_ms: int = 0
+
+
+class RequestView(msgspec.Struct, frozen=True):
+    """A viewer who waits for the mic."""
+
+    subject: str
+    name: str
+    media: MediaChoice
+    requested_ms: int
+
+
+class InviteView(msgspec.Struct, frozen=True):
+    """A seat promised to a viewer until `expires_ms`."""
+
+    subject: str
+    name: str
+    by: str
+    seat: int
+    invited_ms: int
+    expires_ms: int
+
+
+class StageView(msgspec.Struct, frozen=True):
+    """`requests` and `invites` are complete for host and staff; others see only their own."""
+
+    seats_total: int
+    seats: tuple[SeatView, ...] = ()
+    requests: tuple[RequestView, ...] = ()
+    invites: tuple[InviteView, ...] = ()
+
+
+class QuestionView(msgspec.Struct, frozen=True):
+    question_id: str
+    subject: str
+    name: str
+    text: str
+    asked_ms: int
+    phase: QuestionPhase = "open"
+    product_id: str | None = None
+    answered_ms: int | None = None
+    answered_by: str | None = None
+    """The answering person's display name."""
+    answer: str | None = None
+    """Text of a written answer; None when it was answered live."""
+
+
+class ChatView(msgspec.Struct, frozen=True):
+    message_id: str
+    subject: str
+    name: str
+    role: Role
+    text: str
+    at_ms: int
+
+
+class ProfileView(msgspec.Struct, frozen=True):
+    """What the room remembers about one person, over all shows of the shop."""
+
+    subject: str
+    first_seen_ms: int | None = None
+    seen_ms: int | None = None
+    visits: int = 0
+    dwell_ms: int = 0
+    messages: int = 0
+    questions_asked: int = 0
+    questions_answered: int = 0
+    response_ms_total: int = 0
+    """Sum over answered questions: divide by `questions_answered` for the mean."""
+    mic_requests: int = 0
+    seats_taken: int = 0
+    seat_ms: int = 0
+    likes: int = 0
+
+
+class SlotMap(msgspec.Struct, frozen=True):
+    """Which seat's source feeds a slot; None empties it."""
+
+    mid: str
+    generation: int
+    track_id: str | None = None
+    seat: int | None = None
+    subject: str | None = None
+    source: SourceName | None = None
+
+
+class IceServer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The W3C `RTCIceServer` dictionary."""
+
+    urls: tuple[str, ...]
+    username: str | None = None
+    credential: str | None = None
