@@ -51,12 +51,13 @@ AudioCodecs = Annotated[list[Literal["opus"]], BeforeValidator(_codec_names)]
 VideoCodecs = Annotated[list[Literal["vp8", "h264", "vp9", "av1"]], BeforeValidator(_codec_names)]
 
 
-def _setting(default: Any, text: str, unit: str = "", **limits: Any) -> Any:
-    """A field with what a reader must know: meaning and unit (`Any`: as pydantic's own `Field`)."""
-    extra = {"unit": unit} if unit else None
-    if callable(default):
-        return Field(default_factory=default, description=text, json_schema_extra=extra, **limits)
-    return Field(default, description=text, json_schema_extra=extra, **limits)
+# Typed as pydantic's own `Field` is: the field's annotation is what counts.
+def _setting(default: Any, text: str, unit: str = "", **limits: Any) -> Any:  # noqa: ANN401
+    """A field with what its reader must know: meaning and unit."""
+    make: dict[str, Any] = {"default_factory": default} if callable(default) else {}
+    if not make:
+        make = {"default": default}
+    return Field(**make, description=text, json_schema_extra={"unit": unit}, **limits)
 
 
 class _Section(BaseModel):
