@@ -1,0 +1,1 @@
+"""First measured figures: what a picture, a packet and a message cost (`make bench`)."""

@@ -1,0 +1,114 @@
+"""`make bench`: run the benchmarks against a server of their own and write a report.
+
+python -m loadtest.bench [--quick] [--out bench-report]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import random
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from loadtest.bench import chat, first_frame, forwarding
+from loadtest.bench.figures import machine
+from loadtest.bench.program import Program, serving, unguessable
+from loadtest.publisher import TOKEN_VARIABLE
+
+FORWARDING_VIEWERS = (1, 10, 50)
+CHAT_SOCKETS = (100, 1000)
+CHAT_RATE_PER_S = 100.0
+FIRST_FRAME_RUNS = 30
+SEED = 7
+
+SETTINGS = {
+    # One identity stands for the crowd and one person for the flood.
+    "LIANMAI_ROOM_CHAT_PER_S": "100000",
+    "LIANMAI_ROOM_CHAT_BURST": "100000",
+    "LIANMAI_LIMIT_HTTP_PER_MINUTE": "100000",
+    "LIANMAI_LOG_LEVEL": "warning",
+}
+
+console = Console(stderr=True)
+
+
+@contextlib.asynccontextmanager
+async def _ffmpeg_host(program: Program, room: str) -> AsyncIterator[None]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "loadtest.publisher", "--whip", f"{program.url}/whip/{room}",
+        "--size", "640x360@30", "--bitrate-kbps", "800",
+        env={**os.environ, TOKEN_VARIABLE: program.token(room, "host", "host")},
+    )  # fmt: skip
+    try:
+        await asyncio.sleep(3)
+        if process.returncode is not None:
+            raise RuntimeError("the publisher ended early")
+        yield
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
+
+
+async def run(quick: bool) -> dict[str, Any]:
+    seconds = 3.0 if quick else 10.0
+    report: dict[str, Any] = {"machine": machine(), "forwarding": [], "chat": []}
+    async with serving(SETTINGS) as program:
+        room = unguessable()
+        console.print("first picture in Chromium ...")
+        async with _ffmpeg_host(program, room):
+            frames = await first_frame.measure(program, room, 5 if quick else FIRST_FRAME_RUNS)
+        report["first_frame"] = frames._asdict()
+    for viewers in FORWARDING_VIEWERS:
+        console.print(f"forwarding to {viewers} viewers ...")
+        async with serving(SETTINGS) as program:
+            cost = await forwarding.measure(
+                program, unguessable(), viewers, seconds, random.Random(SEED)
+            )
+        report["forwarding"].append(cost._asdict())
+    for sockets in CHAT_SOCKETS:
+        console.print(f"chat to {sockets} sockets ...")
+        async with serving(SETTINGS) as program:
+            price = await chat.measure(program, unguessable(), sockets, CHAT_RATE_PER_S, seconds)
+        report["chat"].append(price._asdict())
+    return report
+
+
+def print_tables(report: dict[str, Any]) -> None:
+    out = Console()
+    out.print("  ".join(f"{key}: {value}" for key, value in report["machine"].items()))
+    for name in ("first_frame", "forwarding", "chat"):
+        rows = report[name] if isinstance(report[name], list) else [report[name]]
+        table = Table(title=name)
+        for column in rows[0]:
+            table.add_column(column, justify="right")
+        for row in rows:
+            table.add_row(*(f"{v:.2f}" if isinstance(v, float) else str(v) for v in row.values()))
+        out.print(table)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m loadtest.bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a short run that proves it works")
+    parser.add_argument("--out", type=Path, default=Path("bench-report"), help="report folder")
+    args = parser.parse_args()
+    report = asyncio.run(run(args.quick))
+    args.out.mkdir(parents=True, exist_ok=True)
+    path = args.out / "bench.json"
+    path.write_text(json.dumps(report, indent=2) + "\n")
+    print_tables(report)
+    console.print(f"report: {path}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
