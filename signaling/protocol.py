@@ -276,7 +276,8 @@ class MicRequestEnded(RoomEvent, frozen=True, tag="mic_request_ended"):
     """Audience: staff and the person."""
 
     subject: str
-    outcome: Literal["accepted", "rejected", "cancelled", "expired", "show_ended"]
+    outcome: Literal["accepted", "rejected", "cancelled", "expired", "left", "show_ended"]
+    """`left`: the person left the room."""
 
 
 class InviteSent(RoomEvent, frozen=True, tag="invite_sent"):
@@ -289,7 +290,8 @@ class InviteEnded(RoomEvent, frozen=True, tag="invite_ended"):
     """Audience: staff and the person."""
 
     subject: str
-    outcome: Literal["accepted", "declined", "cancelled", "expired", "show_ended"]
+    outcome: Literal["accepted", "declined", "cancelled", "expired", "left", "show_ended"]
+    """`left`: the person left the room."""
 
 
 class QuestionAsked(RoomEvent, frozen=True, tag="question_asked"):
@@ -334,7 +336,7 @@ LogEvent = (
 )
 
 
-# --- server -> client: direct and ambient (never stored) -------------------------------------------
+# --- server -> client: direct and ambient (never stored) ------------------------------------------
 
 
 class ServerMessage(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True):

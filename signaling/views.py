@@ -14,6 +14,7 @@ MediaChoice = Literal["audio", "video"]
 SourceName = Literal["camera", "microphone", "screen", "screen_audio"]
 ShowPhase = Literal["scheduled", "live", "host_lost", "ended"]
 QuestionPhase = Literal["open", "answered", "dismissed"]
+EndReason = Literal["host_ended", "host_lost"]
 
 
 class ShowView(msgspec.Struct, frozen=True):
@@ -26,6 +27,8 @@ class ShowView(msgspec.Struct, frozen=True):
     lost_until_ms: int | None = None
     """While `host_lost`: when the show ends unless the host returns."""
     ended_ms: int | None = None
+    ended_reason: EndReason | None = None
+    """`host_lost`: the host did not come back within the grace."""
 
 
 class SeatView(msgspec.Struct, frozen=True):

@@ -1,0 +1,238 @@
+"""Commands of a room: what folds are asked to do, after authentication, as plain values.
+
+A command with an `actor` comes from a person, who needs the grant in `GRANT_OF`. The others
+state facts that the media plane or a socket noticed; they are never refused, except
+`SourceStarted` of somebody without a seat (its transport has to be closed).
+
+Identifiers (`show_id`, `request_id`, `question_id`) are made by the caller: folds know no
+randomness, and a repeated command carries the same id again.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from signaling.actor import Actor
+from signaling.ids import QuestionId, ShowId, Subject
+from signaling.views import MediaChoice, SourceName
+
+
+class Command(msgspec.Struct, frozen=True, tag=True):
+    """Base of every command."""
+
+
+class PersonCommand(Command, frozen=True):
+    """Base of what a person asks for."""
+
+    actor: Actor
+
+
+# --- the show -----------------------------------------------------------------------------------
+
+
+class StartShow(PersonCommand, frozen=True):
+    """Begin a show (or come back into one that lost its host); the actor takes seat 0.
+
+    `show_id` names the new show; it is ignored when the host comes back into a running one.
+    `title` None keeps the room's title.
+    """
+
+    show_id: ShowId
+    title: str | None = None
+
+
+class EndShow(PersonCommand, frozen=True):
+    """End the show: seats, requests and invites are emptied with it."""
+
+
+class HostLost(Command, frozen=True):
+    """Nothing is heard of the host's transport; the host grace starts."""
+
+    subject: Subject
+
+
+class HostReturned(Command, frozen=True):
+    """The host's transport is heard again."""
+
+    subject: Subject
+
+
+# --- the stage ----------------------------------------------------------------------------------
+
+
+class RequestMic(PersonCommand, frozen=True):
+    """`request_id` is the stable id of this stage episode, from request to leaving the seat."""
+
+    request_id: str
+    media: MediaChoice = "video"
+
+
+class CancelRequest(PersonCommand, frozen=True):
+    pass
+
+
+class AcceptRequest(PersonCommand, frozen=True):
+    subject: Subject
+
+
+class RejectRequest(PersonCommand, frozen=True):
+    subject: Subject
+
+
+class Target(msgspec.Struct, frozen=True):
+    """The person who is to be invited, as presence knows them."""
+
+    subject: Subject
+    name: str
+    is_present: bool
+
+
+class Invite(PersonCommand, frozen=True):
+    """`request_id` as in `RequestMic`."""
+
+    request_id: str
+    target: Target
+
+
+class CancelInvite(PersonCommand, frozen=True):
+    subject: Subject
+
+
+class AcceptInvite(PersonCommand, frozen=True):
+    pass
+
+
+class DeclineInvite(PersonCommand, frozen=True):
+    pass
+
+
+class LeaveSeat(PersonCommand, frozen=True):
+    pass
+
+
+class RemoveGuest(PersonCommand, frozen=True):
+    subject: Subject
+
+
+class MuteSeat(PersonCommand, frozen=True):
+    subject: Subject
+    source: SourceName
+    muted: bool
+
+
+class SourceStarted(Command, frozen=True):
+    """A source of a seated person sends; it also ends that person's reconnecting."""
+
+    subject: Subject
+    source: SourceName
+
+
+class SourceStopped(Command, frozen=True):
+    subject: Subject
+    source: SourceName
+
+
+class SeatConnectionLost(Command, frozen=True):
+    """Nothing is heard of a seated person's transport; for the host it means `HostLost`."""
+
+    subject: Subject
+
+
+class SeatConnectionBack(Command, frozen=True):
+    """A seated person is heard again; for the host it means `HostReturned`."""
+
+    subject: Subject
+
+
+class PersonLeft(Command, frozen=True):
+    """The last socket of a person is gone for good: their request and invite end.
+
+    A seat is not touched: OBS publishes without a socket, and a lost transport says
+    `SeatConnectionLost`.
+    """
+
+    subject: Subject
+
+
+# --- questions ----------------------------------------------------------------------------------
+
+
+class Ask(PersonCommand, frozen=True):
+    """`question_id` is unique within the shop; asking again with it changes nothing."""
+
+    question_id: QuestionId
+    text: str
+    product_id: str | None = None
+
+
+class AnswerQuestion(PersonCommand, frozen=True):
+    """`text` None: answered live, by voice."""
+
+    question_id: QuestionId
+    text: str | None = None
+
+
+class DismissQuestion(PersonCommand, frozen=True):
+    question_id: QuestionId
+
+
+# --- time ---------------------------------------------------------------------------------------
+
+
+class Tick(Command, frozen=True):
+    """Nothing but time: settles every deadline that is due. Any node may send it."""
+
+
+RoomCommand = (
+    StartShow
+    | EndShow
+    | HostLost
+    | HostReturned
+    | RequestMic
+    | CancelRequest
+    | AcceptRequest
+    | RejectRequest
+    | Invite
+    | CancelInvite
+    | AcceptInvite
+    | DeclineInvite
+    | LeaveSeat
+    | RemoveGuest
+    | MuteSeat
+    | SourceStarted
+    | SourceStopped
+    | SeatConnectionLost
+    | SeatConnectionBack
+    | PersonLeft
+    | Ask
+    | AnswerQuestion
+    | DismissQuestion
+    | Tick
+)
+
+GRANT_OF: Final[dict[type[Command], str]] = {
+    StartShow: "host_show",
+    EndShow: "host_show",
+    RequestMic: "request_mic",
+    AcceptRequest: "manage_stage",
+    RejectRequest: "manage_stage",
+    Invite: "manage_stage",
+    CancelInvite: "manage_stage",
+    RemoveGuest: "manage_stage",
+    MuteSeat: "manage_stage",
+    Ask: "ask",
+    AnswerQuestion: "manage_questions",
+    DismissQuestion: "manage_questions",
+}
+"""What a person needs to be allowed to say it. Commands of persons that are missing here concern
+only the actor (`AcceptInvite`, `LeaveSeat`, ...): the state decides about them."""
+
+
+def check_grant(command: Command) -> None:
+    """Raise `Refusal("forbidden")` when the actor lacks the grant of the command."""
+    grant = GRANT_OF.get(type(command))
+    if grant is not None:
+        assert isinstance(command, PersonCommand), "grants are for what people say"
+        command.actor.require(grant)
