@@ -111,7 +111,7 @@ async def serving(settings: Mapping[str, str] | None = None) -> AsyncIterator[Pr
 async def _start(
     port: int, udp_port: int, folder: str, log: Path, settings: Mapping[str, str]
 ) -> asyncio.subprocess.Process:
-    with log.open("wb") as output:  # noqa: ASYNC230 - once, before anything is measured
+    with log.open("wb") as output:
         return await asyncio.create_subprocess_exec(
             sys.executable, "-m", "server", "serve", "--host", "127.0.0.1",
             "--port", str(port), "--udp-port", str(udp_port), "--data-dir", folder,
