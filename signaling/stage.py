@@ -192,10 +192,7 @@ def _settle_request(
     now_ms: int,
     rules: RoomRules,
 ) -> Changed:
-    if isinstance(command, c.CancelRequest):
-        subject = command.actor.subject
-    else:
-        subject = command.subject
+    subject = command.actor.subject if isinstance(command, c.CancelRequest) else command.subject
     _check(state, subject, command)
     request = state.request_of(subject)
     assert request is not None, "the table let a command through that needs a request"
@@ -248,10 +245,7 @@ def _settle_invite(
     command: c.CancelInvite | c.AcceptInvite | c.DeclineInvite,
     now_ms: int,
 ) -> Changed:
-    if isinstance(command, c.CancelInvite):
-        subject = command.subject
-    else:
-        subject = command.actor.subject
+    subject = command.subject if isinstance(command, c.CancelInvite) else command.actor.subject
     _check(state, subject, command)
     invite = state.invite_of(subject)
     assert invite is not None, "the table let a command through that needs an invite"

@@ -1,0 +1,63 @@
+"""Who sees an event, and in which lane it travels: one place for both questions.
+
+Every event has one of three audiences: everybody, the staff and one person, or (chat) everybody.
+A node therefore encodes a broadcast once for staff and once for the public; the few events of one
+person go to that person's connections alone.
+"""
+
+from __future__ import annotations
+
+from signaling.ids import Subject
+from signaling.lane import Lane
+from signaling.protocol import (
+    ChatSaid,
+    Counts,
+    InviteEnded,
+    InviteSent,
+    LogEvent,
+    MicRequested,
+    MicRequestEnded,
+    OutMessage,
+    QuestionAnswered,
+    QuestionAsked,
+    QuestionDismissed,
+)
+
+
+def person_of(event: LogEvent) -> Subject | None:
+    """The one person who sees this event beside the staff; None for an event of everybody."""
+    match event:
+        case MicRequested():
+            return Subject(event.request.subject)
+        case InviteSent():
+            return Subject(event.invite.subject)
+        case QuestionAsked():
+            return Subject(event.question.subject)
+        case MicRequestEnded() | InviteEnded() | QuestionDismissed():
+            return Subject(event.subject)
+        case _:
+            return None
+
+
+def is_public(event: LogEvent) -> bool:
+    """True when everybody in the room may see the event."""
+    return person_of(event) is None
+
+
+def visible_to(event: LogEvent, subject: str, is_staff: bool) -> bool:
+    """True when this person may see the event; `is_staff` as `signaling.actor.is_staff` says."""
+    person = person_of(event)
+    return person is None or is_staff or person == subject
+
+
+def lane_of(message: OutMessage) -> Lane:
+    """The lane in which a message leaves. Direct replies travel in `CONTROL`."""
+    match message:
+        case QuestionAsked() | QuestionAnswered() | QuestionDismissed():
+            return Lane.QUESTION
+        case ChatSaid():
+            return Lane.CHAT
+        case Counts():
+            return Lane.AMBIENT
+        case _:
+            return Lane.CONTROL

@@ -1,0 +1,53 @@
+"""Cleaning of what people type, before anybody else sees it."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Final
+
+from signaling.errors import Refusal
+
+_BIDI_AND_INVISIBLE: Final = frozenset(
+    "\u200b\u2060\ufeff"  # zero width space, word joiner, byte order mark
+    "\u200e\u200f\u061c"  # direction marks
+    "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # direction embeddings, overrides
+)
+"""Stripped: they make a text look like another one. Joiners (U+200D) stay, emoji need them."""
+
+_BLANK_LOOKING: Final = frozenset("\u200c\u200d\u3164\u115f\u1160\uffa0\u2800\ufe0e\ufe0f")
+"""Joiners, fillers and variation selectors: a text of nothing else shows nothing."""
+
+
+def clean_text(text: str, field: str, max_chars: int) -> str:
+    """One line of visible text: NFC, whitespace collapsed, control characters stripped.
+
+    Raises `Refusal("bad_message")` for lone surrogates (they cannot be sent on), `too_large` when
+    normalising made the text longer than `max_chars`. The result may be empty.
+    """
+    if has_surrogate(text):
+        raise Refusal("bad_message", f"{field}: not a valid Unicode text.")
+    spaced = " ".join(unicodedata.normalize("NFC", text).split())
+    kept = "".join(ch for ch in spaced if ch not in _BIDI_AND_INVISIBLE and not _is_control(ch))
+    cleaned = " ".join(kept.split())
+    if len(cleaned) > max_chars:
+        raise Refusal("too_large", f"{field}: more than {max_chars} characters.")
+    return "" if is_blank(cleaned) else cleaned
+
+
+def is_blank(text: str) -> bool:
+    """True when nothing of the text can be seen."""
+    return all(ch.isspace() or ch in _BLANK_LOOKING for ch in text)
+
+
+def has_control(text: str) -> bool:
+    """True for C0 and C1 control characters, new lines included."""
+    return any(_is_control(ch) for ch in text)
+
+
+def has_surrogate(text: str) -> bool:
+    """True when a half of a surrogate pair stands alone: such a str has no UTF-8."""
+    return any("\ud800" <= ch <= "\udfff" for ch in text)
+
+
+def _is_control(ch: str) -> bool:
+    return ch < " " or "\x7f" <= ch <= "\x9f"
