@@ -87,14 +87,32 @@ def free_port(kind: socket.SocketKind) -> int:
         return port
 
 
+class Ports(NamedTuple):
+    http: int
+    udp: int
+
+    @classmethod
+    def free(cls) -> Ports:
+        return cls(free_port(socket.SOCK_STREAM), free_port(socket.SOCK_DGRAM))
+
+
 @contextlib.asynccontextmanager
-async def serving(settings: Mapping[str, str] | None = None) -> AsyncIterator[Program]:
-    """Start `lianmai serve` on free ports of loopback; `settings` are LIANMAI_* variables."""
-    with tempfile.TemporaryDirectory(prefix="lianmai-bench-") as folder:
-        port, udp_port = free_port(socket.SOCK_STREAM), free_port(socket.SOCK_DGRAM)
-        log = Path(folder, "serve.log")
-        process = await _start(port, udp_port, folder, log, settings or {})
-        program = Program(f"http://127.0.0.1:{port}", process.pid, Path(folder))
+async def serving(
+    settings: Mapping[str, str] | None = None,
+    *,
+    folder: Path | None = None,
+    ports: Ports | None = None,
+) -> AsyncIterator[Program]:
+    """Start `lianmai serve` on loopback; `settings` are LIANMAI_* variables. With `folder` and
+    `ports` of an earlier run it is the same server again. Ends it in any case."""
+    with contextlib.ExitStack() as stack:
+        if folder is None:
+            made = tempfile.TemporaryDirectory(prefix="lianmai-", ignore_cleanup_errors=True)
+            folder = Path(stack.enter_context(made))
+        ports = ports or Ports.free()
+        log = folder / "serve.log"
+        process = await _start(ports, folder, log, settings or {})
+        program = Program(f"http://127.0.0.1:{ports.http}", process.pid, folder)
         try:
             await _wait_ready(program, process, log)
             yield program
@@ -109,12 +127,12 @@ async def serving(settings: Mapping[str, str] | None = None) -> AsyncIterator[Pr
 
 
 async def _start(
-    port: int, udp_port: int, folder: str, log: Path, settings: Mapping[str, str]
+    ports: Ports, folder: Path, log: Path, settings: Mapping[str, str]
 ) -> asyncio.subprocess.Process:
-    with log.open("wb") as output:
+    with log.open("ab") as output:
         return await asyncio.create_subprocess_exec(
             sys.executable, "-m", "server", "serve", "--host", "127.0.0.1",
-            "--port", str(port), "--udp-port", str(udp_port), "--data-dir", folder,
+            "--port", str(ports.http), "--udp-port", str(ports.udp), "--data-dir", str(folder),
             stdout=output, stderr=output, env={**os.environ, **settings},
         )  # fmt: skip
 
