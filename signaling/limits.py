@@ -1,0 +1,126 @@
+"""The way in: how much one person may say, by lane and role. Token buckets, monotonic seconds."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from signaling.errors import Refusal
+from signaling.ids import Subject
+from signaling.lane import Lane
+from signaling.views import Role
+
+
+class Allowance(NamedTuple):
+    """`burst` at once, then `rate_per_s` messages a second on average."""
+
+    rate_per_s: float
+    burst: float
+
+
+class TokenBucket:
+    """Starts full. `take` never waits; it says how long the caller would have to."""
+
+    __slots__ = ("_allowance", "_filled_at", "_tokens")
+
+    def __init__(self, allowance: Allowance, now: float) -> None:
+        self._allowance = allowance
+        self._tokens = allowance.burst
+        self._filled_at = now
+
+    def take(self, now: float, cost: float = 1.0) -> float:
+        """Seconds to wait; 0.0 when `cost` tokens were taken.
+
+        A cost above the burst can never be paid and waits for ever (`math.inf`).
+        """
+        self._refill(now)
+        if cost <= self._tokens:
+            self._tokens -= cost
+            return 0.0
+        if cost > self._allowance.burst or self._allowance.rate_per_s <= 0:
+            return math.inf
+        return (cost - self._tokens) / self._allowance.rate_per_s
+
+    def is_full(self, now: float) -> bool:
+        """True when forgetting this bucket would change nothing."""
+        self._refill(now)
+        return self._tokens >= self._allowance.burst
+
+    def _refill(self, now: float) -> None:
+        gained = max(0.0, now - self._filled_at) * self._allowance.rate_per_s
+        self._tokens = min(self._allowance.burst, self._tokens + gained)
+        self._filled_at = max(self._filled_at, now)
+
+
+DEFAULT_ALLOWANCES: Final[Mapping[Lane, Allowance]] = {
+    Lane.CONTROL: Allowance(5.0, 20.0),
+    Lane.QUESTION: Allowance(10 / 60, 3.0),
+    Lane.COMMERCE: Allowance(2.0, 5.0),
+    Lane.CHAT: Allowance(2.0, 5.0),
+    Lane.AMBIENT: Allowance(2.0, 10.0),
+}
+"""For viewers and guests. Control: buttons and SDP, not a machine gun. A person types one
+question in six seconds at best; likes come summed up, once or twice a second."""
+
+STAFF_FACTOR: Final = 5.0
+"""Host and staff moderate a whole room: that many times the allowance of a viewer."""
+
+MAX_BUCKETS: Final = 20_000
+"""Bound on memory: beyond it the person who was silent longest is forgotten."""
+
+_MAX_RETRY_AFTER_MS: Final = 60_000
+
+
+class Limits:
+    """Buckets of everybody in one room, by person and lane, so reconnecting refills nothing."""
+
+    def __init__(
+        self,
+        allowances: Mapping[Lane, Allowance] = DEFAULT_ALLOWANCES,
+        *,
+        staff_factor: float = STAFF_FACTOR,
+        max_buckets: int = MAX_BUCKETS,
+    ) -> None:
+        self._allowances = {**DEFAULT_ALLOWANCES, **allowances}
+        self._staff_factor = staff_factor
+        self._max_buckets = max_buckets
+        self._buckets: OrderedDict[tuple[Subject, Lane], TokenBucket] = OrderedDict()
+
+    def admit(
+        self, subject: Subject, role: Role, lane: Lane, now: float, cost: float = 1.0
+    ) -> None:
+        """Let one message pass or raise `Refusal("rate_limited")` with `retry_after_ms`, `lane`."""
+        wait_s = self._bucket(subject, role, lane, now).take(now, cost)
+        if wait_s > 0:
+            retry_after_ms = min(_MAX_RETRY_AFTER_MS, math.ceil(min(wait_s, 3600.0) * 1000))
+            raise Refusal("rate_limited", retry_after_ms=retry_after_ms, lane=lane.name.lower())
+
+    def forget_idle(self, now: float) -> int:
+        """Drop buckets that are full again; returns how many. Call it now and then."""
+        idle = [key for key, bucket in self._buckets.items() if bucket.is_full(now)]
+        for key in idle:
+            del self._buckets[key]
+        return len(idle)
+
+    def __len__(self) -> int:
+        return len(self._buckets)
+
+    def _bucket(self, subject: Subject, role: Role, lane: Lane, now: float) -> TokenBucket:
+        key = (subject, lane)
+        bucket = self._buckets.get(key)
+        if bucket is None:
+            bucket = self._buckets[key] = TokenBucket(self._allowance(role, lane), now)
+            if len(self._buckets) > self._max_buckets:
+                self._buckets.popitem(last=False)
+        else:
+            self._buckets.move_to_end(key)
+        return bucket
+
+    def _allowance(self, role: Role, lane: Lane) -> Allowance:
+        allowance = self._allowances[lane]
+        if role in ("host", "staff"):
+            factor = self._staff_factor
+            return Allowance(allowance.rate_per_s * factor, allowance.burst * factor)
+        return allowance
