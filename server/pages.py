@@ -1,0 +1,92 @@
+"""The web pages and what protects them: content security policy, permissions, revalidation.
+
+Pages hold no data and no secrets: a token travels in the URL fragment, which browsers never send.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Final
+
+from aiohttp import hdrs, web
+
+from server.app_keys import SETTINGS
+from server.http_auth import room_of
+from server.problems import HttpProblem
+from server.tls import ca_certificate_path
+
+WEB_DIR: Final = Path(__file__).parent / "web"
+
+PAGES: Final[dict[str, str]] = {
+    "/": "lobby.html",
+    "/room/{room}": "viewer.html",
+    "/console/{room}": "console.html",
+    "/obs/{room}": "obs.html",
+    "/guide/phone": "phone.html",
+}
+
+CONTENT_SECURITY_POLICY: Final = "; ".join(
+    (
+        "default-src 'self'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data: blob:",
+        "media-src 'self' blob: mediastream:",
+        "connect-src 'self' ws: wss:",
+        "object-src 'none'",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "frame-ancestors 'self'",
+    )
+)
+
+_PAGE_HEADERS: Final = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "Permissions-Policy": "camera=(self), microphone=(self), display-capture=(self)",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def page(name: str) -> Handler:
+    """A handler that sends one page; revalidated at every visit, so a new server is seen at once."""
+
+    async def send(request: web.Request) -> web.StreamResponse:
+        if "room" in request.match_info:
+            room_of(request)
+        return web.FileResponse(WEB_DIR / name, headers=_PAGE_HEADERS)
+
+    return send
+
+
+async def certificate(request: web.Request) -> web.StreamResponse:
+    """The certificate of our own authority, for a phone to trust (`--tls auto` only)."""
+    settings = request.app[SETTINGS]
+    path = ca_certificate_path(settings)
+    if settings.tls.mode != "auto" or not path.exists():
+        raise HttpProblem("not_found", "This server has no certificate authority of its own.")
+    return web.FileResponse(
+        path,
+        headers={
+            hdrs.CONTENT_TYPE: "application/x-x509-ca-cert",
+            hdrs.CONTENT_DISPOSITION: 'attachment; filename="lianmai-ca.crt"',
+        },
+    )
+
+
+async def protect(request: web.Request, response: web.StreamResponse) -> None:
+    """On every response: no type sniffing, no referrer; files are revalidated by their ETag."""
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    response.headers.setdefault("Referrer-Policy", "no-referrer")
+    if isinstance(response, web.FileResponse):
+        response.headers.setdefault(hdrs.CACHE_CONTROL, "no-cache")
+
+
+def add_routes(app: web.Application) -> None:
+    for path, name in PAGES.items():
+        app.router.add_get(path, page(name))
+    app.router.add_get("/ca.crt", certificate)
+    app.router.add_static("/static", WEB_DIR, follow_symlinks=False)
+    app.on_response_prepare.append(protect)

@@ -1,0 +1,194 @@
+"""What WHIP and WHEP share: an SDP offer makes a session; ETag, PATCH and DELETE manage it.
+
+RFC 9725 §4.2-4.4 and draft-ietf-wish-whep §4. The two differ in who may start a session and in
+what is started; `server.whip` and `server.whep` say that and this file does the rest. The name of
+a session is its unguessable peer id.
+
+    POST    {door}/{room}             offer -> 201, Location, ETag, Link (ICE servers), answer
+    PATCH   {door}/{room}/{session}   If-Match: "etag" -> 204   |   If-Match: * -> ICE restart, 200
+    DELETE  {door}/{room}/{session}   -> 200
+    OPTIONS, GET, HEAD                -> 2xx without content; OPTIONS needs no token
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from aiohttp import hdrs, web
+from media.sdp import TrickleFragment, parse_trickle_fragment_untrusted
+from signaling.service import Identity, MediaSession, RoomService
+
+from media.errors import RemoteProtocolError
+from media.seam import IceRestarted, PeerId
+from server.app_keys import DOORKEEPER, LIMITS, METRICS, ROOMS, SETTINGS
+from server.http_auth import bearer_token, require, room_of
+from server.http_body import read_text, require_content_type
+from server.identity import is_anonymous
+from server.problems import HttpProblem
+from server.rate_limit import admit
+from server.settings import Settings
+from signaling.errors import Refusal
+from signaling.ids import RoomId
+
+SDP_TYPE: Final = "application/sdp"
+FRAGMENT_TYPE: Final = "application/trickle-ice-sdpfrag"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SdpDoor:
+    """One of the two doors. `authorize` says who may start, `start` starts."""
+
+    name: Literal["whip", "whep"]
+    direction: Literal["publish", "play"]
+    authorize: Callable[[web.Request, RoomId], Awaitable[Identity]]
+    start: Callable[[RoomService, Identity, str], Awaitable[MediaSession]]
+
+    def add_routes(self, app: web.Application) -> None:
+        """Register the endpoint and its sessions."""
+        endpoint = f"/{self.name}/{{room}}"
+        session = f"{endpoint}/{{session}}"
+        app.router.add_post(endpoint, self.post)
+        app.router.add_route(hdrs.METH_OPTIONS, endpoint, self.options)
+        app.router.add_get(endpoint, self.probe)
+        app.router.add_patch(session, self.patch)
+        app.router.add_delete(session, self.delete)
+        app.router.add_route(hdrs.METH_OPTIONS, session, self.options)
+        app.router.add_get(session, self.probe)
+
+    async def post(self, request: web.Request) -> web.Response:
+        """Start a session from an offer."""
+        admit(request.app[LIMITS].offers, request)
+        require_content_type(request, SDP_TYPE, "Accept-Post")
+        room = room_of(request)
+        who = await self.authorize(request, room)
+        offer = await read_text(request)
+        counters = request.app[METRICS].counters
+        try:
+            session = await self.start(request.app[ROOMS], who, offer)
+        except Refusal:
+            counters.session(self.name, "refused")
+            raise
+        counters.session(self.name, "created")
+        headers = {
+            hdrs.LOCATION: f"/{self.name}/{room}/{session.peer_id}",
+            hdrs.ETAG: etag(session.ice_tag),
+            hdrs.CACHE_CONTROL: "no-store",
+            "Accept-Patch": FRAGMENT_TYPE,
+        }
+        response = web.Response(status=201, text=session.sdp, headers=headers)
+        response.content_type = SDP_TYPE
+        response.charset = None
+        for link in ice_server_links(request.app[SETTINGS]):
+            response.headers.add(hdrs.LINK, link)
+        return response
+
+    async def options(self, request: web.Request) -> web.Response:
+        """What may be posted here; needs no token (RFC 9725 §4.2). CORS is added outside."""
+        return web.Response(
+            status=200, headers={"Accept-Post": SDP_TYPE, "Accept-Patch": FRAGMENT_TYPE}
+        )
+
+    async def probe(self, request: web.Request) -> web.Response:
+        """GET and HEAD answer 2xx without content; a WHEP URL is recognised by its HEAD."""
+        room_of(request)
+        if self.name == "whep" and request.method == hdrs.METH_HEAD:
+            return web.Response(status=200, headers={hdrs.CONTENT_TYPE: SDP_TYPE})
+        return web.Response(status=204)
+
+    async def patch(self, request: web.Request) -> web.Response:
+        """Trickled candidates (204) or an ICE restart (200); RFC 9725 §4.3."""
+        admit(request.app[LIMITS].session_edits, request)
+        session = await self._session(request)
+        require_content_type(request, FRAGMENT_TYPE, "Accept-Patch")
+        if_match = request.headers.get(hdrs.IF_MATCH)
+        if if_match is None:
+            raise HttpProblem("precondition_required")
+        try:
+            fragment = parse_trickle_fragment_untrusted(await read_text(request))
+        except RemoteProtocolError as error:
+            raise HttpProblem("bad_fragment", str(error)) from error
+        if if_match.strip() == "*":
+            return await restart(request.app[ROOMS], session, fragment)
+        if not matches(if_match, session.ice_tag):
+            raise HttpProblem("precondition_failed")
+        # ICE-lite learns addresses from the client's checks: candidates need no handling.
+        return web.Response(status=204)
+
+    async def delete(self, request: web.Request) -> web.Response:
+        """End a session; its ETag does not matter (RFC 9725 §4.2)."""
+        admit(request.app[LIMITS].session_edits, request)
+        session = await self._session(request)
+        await request.app[ROOMS].close_media(session.peer_id, reason="deleted")
+        request.app[METRICS].counters.session(self.name, "deleted")
+        return web.Response(status=200)
+
+    async def _session(self, request: web.Request) -> MediaSession:
+        """The session named in the path, if the caller may touch it.
+
+        Unknown ones, those of the other door and of another room are all 404, so that an answer
+        tells nothing about sessions of others.
+        """
+        room = room_of(request)
+        session = request.app[ROOMS].media_session(PeerId(request.match_info["session"]))
+        if session is None or session.owner.room != room or session.direction != self.direction:
+            raise Refusal("unknown_peer")
+        if is_anonymous(session.owner) and bearer_token(request) is None:
+            return session
+        doorkeeper = request.app[DOORKEEPER]
+        claims = await doorkeeper.claims_of(request)
+        require(claims, room, None)
+        if claims.shop != session.owner.shop:
+            raise Refusal("unknown_peer")
+        is_owner = claims.user == session.owner.user
+        if not is_owner and "manage_stage" not in claims.grants:
+            raise Refusal("forbidden", "This session belongs to somebody else.")
+        return session
+
+
+async def restart(
+    rooms: RoomService, session: MediaSession, fragment: TrickleFragment
+) -> web.Response:
+    """New ICE credentials on both sides; the session keeps its media (RFC 9725 §4.3.3)."""
+    if fragment.ufrag is None or fragment.pwd is None:
+        raise HttpProblem("bad_fragment", "An ICE restart needs ice-ufrag and ice-pwd.")
+    restarted = await rooms.restart_ice(session.peer_id, fragment.ufrag, fragment.pwd)
+    response = web.Response(
+        status=200,
+        text=restart_fragment(restarted, fragment),
+        headers={hdrs.ETAG: etag(restarted.ice_tag)},
+    )
+    response.content_type = FRAGMENT_TYPE
+    response.charset = None
+    return response
+
+
+def restart_fragment(restarted: IceRestarted, offered: TrickleFragment) -> str:
+    """Our side of an ICE restart as an SDP fragment (RFC 8840 §9), for the first m-line."""
+    mid = offered.mids[0] if offered.mids else "0"
+    lines = [
+        "a=ice-lite",
+        f"a=ice-ufrag:{restarted.ufrag}",
+        f"a=ice-pwd:{restarted.pwd}",
+        "m=audio 9 UDP/TLS/RTP/SAVPF 0",
+        f"a=mid:{mid}",
+        *(f"a={candidate}" for candidate in restarted.candidates),
+        "a=end-of-candidates",
+    ]
+    return "".join(f"{line}\r\n" for line in lines)
+
+
+def etag(ice_tag: str) -> str:
+    """A strong entity tag of an ICE session."""
+    return f'"{ice_tag}"'
+
+
+def matches(if_match: str, ice_tag: str) -> bool:
+    """Strong comparison of RFC 9110 §8.8.3.2: a weak tag never matches."""
+    return etag(ice_tag) in (part.strip() for part in if_match.split(","))
+
+
+def ice_server_links(settings: Settings) -> list[str]:
+    """`Link` values that tell a client its ICE servers (RFC 9725 §4.6)."""
+    return [f'<{url}>; rel="ice-server"' for url in settings.stun_servers]

@@ -1,0 +1,25 @@
+"""WHIP (RFC 9725): a publisher's offer becomes a live source of its room."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aiohttp import web
+from signaling.service import Identity, MediaSession, RoomService
+
+from server.app_keys import DOORKEEPER
+from server.sdp_sessions import SdpDoor
+from signaling.ids import RoomId
+
+
+async def authorize(request: web.Request, room: RoomId) -> Identity:
+    """A Bearer token of this room with the grant `publish`; a publish key has it."""
+    return await request.app[DOORKEEPER].caller(request, room, grant="publish")
+
+
+async def start(rooms: RoomService, who: Identity, offer: str) -> MediaSession:
+    """Publish; a host thereby takes seat 0 and starts the show."""
+    return await rooms.whip_publish(who, offer)
+
+
+DOOR: Final = SdpDoor(name="whip", direction="publish", authorize=authorize, start=start)
