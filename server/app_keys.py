@@ -12,11 +12,13 @@ from aiohttp import web
 if TYPE_CHECKING:
     from signaling.service import ProfileSource, RoomService
 
+    from media.worker import LocalMedia
     from server.health import Health
     from server.http_auth import Doorkeeper
     from server.metrics import Metrics
     from server.publish_keys import PublishKeys
     from server.rate_limit import Limits
+    from server.retention.producer import Producer
     from server.settings import Settings
     from server.signing import SigningKeys
     from server.store import Store
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 SETTINGS: Final[web.AppKey[Settings]] = web.AppKey("settings")
 SIGNING: Final[web.AppKey[SigningKeys]] = web.AppKey("signing")
 STORE: Final[web.AppKey[Store]] = web.AppKey("store")
+MEDIA: Final[web.AppKey[LocalMedia]] = web.AppKey("media")
+PRODUCER: Final[web.AppKey[Producer]] = web.AppKey("producer")
 ROOMS: Final[web.AppKey[RoomService]] = web.AppKey("rooms")
 PROFILES: Final[web.AppKey[ProfileSource]] = web.AppKey("profiles")
 DOORKEEPER: Final[web.AppKey[Doorkeeper]] = web.AppKey("doorkeeper")

@@ -51,7 +51,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def page(name: str) -> Handler:
-    """A handler that sends one page; revalidated at every visit, so a new server is seen at once."""
+    """A handler that sends one page, revalidated at every visit so that an update is seen."""
 
     async def send(request: web.Request) -> web.StreamResponse:
         if "room" in request.match_info:

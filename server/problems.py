@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 from aiohttp import web
@@ -85,15 +85,14 @@ def refusal_response(refusal: Refusal) -> web.Response:
         headers["WWW-Authenticate"] = 'Bearer realm="lianmai", error="invalid_token"'
     if refusal.retryable:
         headers["Retry-After"] = str(_retry_after_s(refusal.retry_after_ms))
-    return _response(
-        refusal.http,
-        refusal.code,
-        refusal.message,
-        headers,
+    problem = _problem(refusal.http, refusal.code, refusal.message)
+    problem = msgspec.structs.replace(
+        problem,
         retryable=refusal.retryable,
         retry_after_ms=refusal.retry_after_ms,
         lane=refusal.lane,
     )
+    return _response(problem, headers)
 
 
 def problem_response(problem: HttpProblem) -> web.Response:
@@ -102,7 +101,7 @@ def problem_response(problem: HttpProblem) -> web.Response:
     if problem.status == 401:
         # RFC 6750 §3.1: without any credentials there is no error attribute.
         headers.setdefault("WWW-Authenticate", 'Bearer realm="lianmai"')
-    return _response(problem.status, problem.code, problem.message, headers, retryable=False)
+    return _response(_problem(problem.status, problem.code, problem.message), headers)
 
 
 def from_http_exception(error: web.HTTPException) -> HttpProblem:
@@ -124,19 +123,22 @@ def _retry_after_s(retry_after_ms: int | None) -> int:
     return max(1, math.ceil(retry_after_ms / 1000))
 
 
-def _response(
-    status: int, code: str, message: str, headers: dict[str, str], **rest: Any
-) -> web.Response:
-    body = Problem(
+def _problem(status: int, code: str, message: str) -> Problem:
+    return Problem(
         type=f"urn:lianmai:problem:{code}",
         title=code.replace("_", " "),
         status=status,
         detail=message,
         code=code,
         message=message,
-        **rest,
+        retryable=False,
     )
-    headers["Cache-Control"] = "no-store"
+
+
+def _response(problem: Problem, headers: Mapping[str, str]) -> web.Response:
     return web.Response(
-        status=status, body=_encoder.encode(body), content_type=CONTENT_TYPE, headers=headers
+        status=problem.status,
+        body=_encoder.encode(problem),
+        content_type=CONTENT_TYPE,
+        headers={**headers, "Cache-Control": "no-store"},
     )

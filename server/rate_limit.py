@@ -1,7 +1,8 @@
 """How often one network address may ask: token buckets by address, bounded in number.
 
-The buckets are a core without a clock; `admit` is their one line of shell. Behind one address there may be a whole office or a mobile carrier's
-NAT, so the bursts are generous; the limits stop a loop, not a crowd.
+The buckets are a core without a clock; `admit` is their one line of shell. Behind one address
+there may be a whole office or a mobile carrier's NAT, so the bursts are generous: the limits stop
+a loop, not a crowd.
 """
 
 from __future__ import annotations

@@ -99,7 +99,7 @@ class Operation:
 
 
 async def list_rooms(request: web.Request) -> web.Response:
-    """Rooms of the caller's shop; without a token those of the default shop, if guests may watch."""
+    """Rooms of the token's shop; without one, of the default shop where guests may watch."""
     shop = await _shop(request)
     return json_response(RoomList(tuple(await request.app[ROOMS].rooms(shop))))
 

@@ -1,4 +1,4 @@
-"""A fresh token on the socket well before the old one ends, so that a resume never fails for age."""
+"""A fresh token on the socket well before the old one ends, so that a resume finds it valid."""
 
 from __future__ import annotations
 

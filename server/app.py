@@ -1,0 +1,223 @@
+"""The application: its parts in the order they need each other, and every route.
+
+Parts are opened and closed in `cleanup_ctx`, last opened first closed:
+
+    store -> signing, identities -> retention producer -> projector child -> media -> rooms
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import sys
+from collections.abc import AsyncIterator
+from typing import Final
+
+from aiohttp import web
+
+from media.seam import CodecPolicy
+from media.worker import LocalMedia
+from server import health, metrics, pages, part_metrics, rest, socket, whep, whip
+from server.addresses import advertised_addresses
+from server.app_keys import (
+    DOORKEEPER,
+    HEALTH,
+    LIMITS,
+    MEDIA,
+    METRICS,
+    PRODUCER,
+    PROFILES,
+    PUBLISH_KEYS,
+    ROOMS,
+    SETTINGS,
+    SIGNING,
+    STORE,
+)
+from server.children import Child
+from server.health import Health
+from server.http_auth import Doorkeeper
+from server.http_body import MAX_BODY_BYTES
+from server.identity import Identities
+from server.metrics import Metrics
+from server.middlewares import cors, errors
+from server.publish_keys import PublishKeys
+from server.rate_limit import Limits
+from server.retention.producer import Producer
+from server.retention.profile import Profiles
+from server.settings import Settings
+from server.signing import SigningKeys
+from server.store import Store, open_store
+from signaling.clock import SystemClock
+from signaling.service import RoomOptions, RoomService
+from signaling.views import IceServer
+
+
+def create_app(settings: Settings) -> web.Application:
+    """The whole front with its parts; nothing runs before aiohttp starts it."""
+    app = web.Application(middlewares=[cors, errors], client_max_size=MAX_BODY_BYTES)
+    app[SETTINGS] = settings
+    app[METRICS] = Metrics()
+    app[HEALTH] = Health()
+    app[LIMITS] = Limits()
+    app.cleanup_ctx.extend(
+        (store_part, people_part, retention_part, projector_part, media_part, rooms_part, lag_part)
+    )
+    app.on_shutdown.append(drain)
+    whip.DOOR.add_routes(app)
+    whep.DOOR.add_routes(app)
+    socket.add_routes(app)
+    rest.add_routes(app)
+    health.add_routes(app)
+    if settings.internal_port is None:
+        metrics.add_routes(app)
+    pages.add_routes(app)
+    return app
+
+
+def create_internal_app(main: web.Application) -> web.Application:
+    """`/metrics` and health for a port of their own (`--internal-port`)."""
+    app = web.Application()
+    app[METRICS] = main[METRICS]
+    app[HEALTH] = main[HEALTH]
+    metrics.add_routes(app)
+    health.add_routes(app)
+    return app
+
+
+async def drain(app: web.Application) -> None:
+    """First step of stopping: take nobody new, send every socket away with `shutting_down`."""
+    app[HEALTH].is_draining = True
+    await app[ROOMS].close()
+
+
+async def store_part(app: web.Application) -> AsyncIterator[None]:
+    """The embedded store, or the connection to another one."""
+    async with open_store(app[SETTINGS]) as store:
+        app[STORE] = store
+        app[HEALTH].add("store", lambda: store_check(store))
+        yield
+
+
+async def store_check(store: Store) -> str | None:
+    """What is wrong with the store, if anything."""
+    try:
+        await store.ping()
+    except Exception as error:  # whatever it is, the answer to /readyz is that sentence
+        return f"the store does not answer: {type(error).__name__}"
+    return None
+
+
+async def people_part(app: web.Application) -> AsyncIterator[None]:
+    """Keys, and what turns tokens into people."""
+    store = app[STORE].client
+    signing = SigningKeys.load(app[SETTINGS])
+    publish_keys = PublishKeys(store=store, signing=signing)
+    app[SIGNING] = signing
+    app[PUBLISH_KEYS] = publish_keys
+    app[DOORKEEPER] = Doorkeeper(
+        signing=signing, identities=Identities(store=store), publish_keys=publish_keys
+    )
+    yield
+
+
+async def retention_part(app: web.Application) -> AsyncIterator[None]:
+    """Engagement events out, profiles in."""
+    store = app[STORE].client
+    producer = Producer(store, spool_dir=app[SETTINGS].data_dir / "spool")
+    app[PRODUCER] = producer
+    app[PROFILES] = Profiles(store)
+    await producer.start()
+    try:
+        yield
+    finally:
+        await producer.close()
+
+
+async def projector_part(app: web.Application) -> AsyncIterator[None]:
+    """The projector process, unless another machine runs it."""
+    if app[SETTINGS].projector == "off":
+        yield
+        return
+    async with projector_child(app[STORE]):
+        yield
+
+
+def projector_child(store: Store) -> Child:
+    """The projector, supervised; the store's URL travels in its environment (it may hold a
+    password, and arguments are there for everybody to read)."""
+    return Child(
+        "projector",
+        (sys.executable, "-m", "server.retention.projector"),
+        env={**os.environ, **store.child_environment()},
+    )
+
+
+async def media_part(app: web.Application) -> AsyncIterator[None]:
+    """The UDP port."""
+    settings = app[SETTINGS]
+    media = LocalMedia(
+        host=settings.host,
+        port=settings.udp_port,
+        addresses=advertised_addresses(settings),
+    )
+    await media.start()
+    app[MEDIA] = media
+    app[HEALTH].add("media", lambda: media_check(media))
+    try:
+        yield
+    finally:
+        await media.close()
+
+
+async def media_check(media: LocalMedia) -> str | None:
+    """Whether the UDP port is bound."""
+    return None if media.port else "the UDP port is not bound"
+
+
+async def rooms_part(app: web.Application) -> AsyncIterator[None]:
+    """The rooms, closed by `drain` when the server stops in order."""
+    rooms = RoomService(
+        store=app[STORE].client,
+        media=app[MEDIA],
+        sink=app[PRODUCER],
+        profiles=app[PROFILES],
+        options=room_options(app[SETTINGS]),
+        node=secrets.token_hex(4),
+        clock=SystemClock(),
+    )
+    await rooms.start()
+    app[ROOMS] = rooms
+    app[METRICS].add_source(lambda: part_metrics.read(rooms, app[MEDIA], app[PRODUCER]))
+    try:
+        yield
+    finally:
+        await rooms.close()
+
+
+def room_options(settings: Settings) -> RoomOptions:
+    """The part of the settings that rooms know."""
+    room = settings.room
+    return RoomOptions(
+        seats=room.seats,
+        invite_timeout_ms=round(room.invite_timeout_s * 1000),
+        seat_grace_ms=round(room.seat_grace_s * 1000),
+        host_grace_ms=round(room.host_grace_s * 1000),
+        max_viewers=room.max_viewers,
+        slots_audio=room.slots_audio,
+        slots_video=room.slots_video,
+        policy=CodecPolicy(audio=tuple(settings.codecs.audio), video=tuple(settings.codecs.video)),
+        ice_servers=tuple(IceServer(urls=(url,)) for url in settings.stun_servers),
+    )
+
+
+async def lag_part(app: web.Application) -> AsyncIterator[None]:
+    """The measurement of the event loop's lag."""
+    task = asyncio.create_task(app[METRICS].watch_loop(), name="loop-lag")
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task

@@ -1,0 +1,205 @@
+"""`lianmai serve`: the whole program in one place, from first start to last socket closed.
+
+`running(settings)` is the program as a value: the command line, the demo and the tests all run
+this and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import signal
+import ssl
+import sys
+import time
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from aiohttp import web
+
+from server.addresses import advertised_addresses
+from server.app import create_app, create_internal_app, projector_child
+from server.app_keys import HEALTH, MEDIA, SETTINGS, SIGNING, STORE
+from server.errors import UserError
+from server.logs import get_log
+from server.settings import Settings
+from server.signing import make_claims
+from server.store import open_store
+from server.tls import server_context
+from signaling.ids import RoomId, ShopId
+from signaling.views import Role
+
+STOP_WITHIN_S: Final = 10.0
+"""Service managers kill after 10 s or more; what has not stopped by then is cut off."""
+_HANDLERS_WITHIN_S: Final = 3.0
+"""How long running requests may still take once every socket was told to go."""
+
+log = get_log(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningServer:
+    """The program while it runs."""
+
+    app: web.Application
+    url: str
+    """Where this machine itself reaches it, without a slash at the end."""
+    port: int
+    udp_port: int
+
+    @property
+    def socket_url(self) -> str:
+        return f"{self.url.replace('http', 'ws', 1)}/ws"
+
+    def mint(
+        self, shop: ShopId, room: RoomId, user: str, name: str, role: Role, ttl_s: float
+    ) -> str:
+        """A token with the preset grants of `role`."""
+        claims = make_claims(
+            shop=shop, room=room, user=user, name=name, role=role, now=time.time(), ttl_s=ttl_s
+        )
+        return self.app[SIGNING].mint(claims)
+
+    async def wait_closed(self) -> None:
+        """Until SIGTERM or SIGINT; a second one ends the process at once.
+
+        Raises `UserError` when the store dies: nothing can be promised without it.
+        """
+        stopped = asyncio.create_task(_stop_signal(), name="stop-signal")
+        died = asyncio.ensure_future(self.app[STORE].died)
+        try:
+            await asyncio.wait({stopped, died}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopped.cancel()
+        if died.done():
+            raise UserError(f"the store ended ({died.result()}); the server stops")
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[RunningServer]:
+    """Start everything, yield when it answers, stop everything within `STOP_WITHIN_S`.
+
+    Raises `UserError` for what the operator can mend: a port in use, a locked data folder.
+    """
+    app = create_app(settings)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_HANDLERS_WITHIN_S)
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(_stop, runner)
+        await runner.setup()
+        context = server_context(settings)
+        port = await _listen(runner, settings.host, settings.port, "port", context)
+        if settings.internal_port is not None:
+            internal = web.AppRunner(create_internal_app(app), access_log=None)
+            stack.push_async_callback(internal.cleanup)
+            await internal.setup()
+            await _listen(internal, "127.0.0.1", settings.internal_port, "internal-port", None)
+        scheme = "http" if context is None else "https"
+        yield RunningServer(
+            app=app,
+            url=f"{scheme}://{_own_host(settings.host)}:{port}",
+            port=port,
+            udp_port=app[MEDIA].port,
+        )
+        app[HEALTH].is_draining = True
+
+
+def run(settings: Settings) -> int:
+    """Serve until told to stop; returns the exit code."""
+    main = _project_only(settings) if settings.projector == "only" else _serve(settings)
+    return _run_on_uvloop(main)
+
+
+async def _serve(settings: Settings) -> int:
+    async with running(settings) as server:
+        print(_banner(server), flush=True)
+        await server.wait_closed()
+        log.info("stopping")
+    return 0
+
+
+async def _project_only(settings: Settings) -> int:
+    """The projector of a store that other machines serve."""
+    async with open_store(settings) as store, projector_child(store) as child:
+        print(f"projecting events of {store.describe()}", flush=True)
+        stopped = asyncio.create_task(_stop_signal(), name="stop-signal")
+        await asyncio.wait({stopped, child.died}, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+    return 0
+
+
+def _run_on_uvloop(main: Coroutine[Any, Any, int]) -> int:
+    """uvloop where there is one (not on Windows); the program is the same without."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(main)
+    code: int = uvloop.run(main)
+    return code
+
+
+async def _listen(
+    runner: web.AppRunner, host: str, port: int, flag: str, context: ssl.SSLContext | None
+) -> int:
+    """Bind and return the port really taken."""
+    site = web.TCPSite(runner, host, port, ssl_context=context, backlog=1024)
+    try:
+        await site.start()
+    except OSError as error:
+        if error.errno in (errno.EADDRINUSE, errno.EACCES, errno.EADDRNOTAVAIL):
+            reason = os.strerror(error.errno).lower()
+            raise UserError(f"cannot listen on {host}:{port}: {reason}; see --{flag}") from error
+        raise
+    bound: int = runner.addresses[-1][1]
+    return bound
+
+
+async def _stop(runner: web.AppRunner) -> None:
+    """Close in order (aiohttp's shutdown, then `cleanup_ctx` backwards), but not for ever."""
+    try:
+        async with asyncio.timeout(STOP_WITHIN_S):
+            await runner.cleanup()
+    except TimeoutError:
+        log.error("stop_timed_out", limit_s=STOP_WITHIN_S)
+
+
+async def _stop_signal() -> None:
+    """Wait for SIGTERM or SIGINT. The handlers stay: the next one ends the process at once."""
+    loop = asyncio.get_running_loop()
+    first = asyncio.Event()
+
+    def heard(number: int) -> None:
+        if first.is_set():
+            os._exit(128 + number)
+        first.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, heard, number)
+    await first.wait()
+
+
+def _own_host(host: str) -> str:
+    """An address this machine reaches itself by when it listens on `host`."""
+    if host in ("", "0.0.0.0", "::"):
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
+
+
+def _banner(server: RunningServer) -> str:
+    """What a person wants to know once the server is ready."""
+    settings = server.app[SETTINGS]
+    scheme = server.url.partition(":")[0]
+    addresses = advertised_addresses(settings)
+    others = "".join(
+        f"\n           {scheme}://{address}:{server.port}/"
+        for address in addresses
+        if f"//{address}:" not in server.url and ":" not in address
+    )
+    return (
+        f"lianmai is ready\n"
+        f"  pages    {server.url}/{others if settings.host in ('0.0.0.0', '::') else ''}\n"
+        f"  media    UDP port {server.udp_port} on {', '.join(addresses)}\n"
+        f"  store    {server.app[STORE].describe()}"
+    )
