@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Final, NewType
+from typing import Final, NamedTuple, NewType
 
 ShopId = NewType("ShopId", str)
 RoomId = NewType("RoomId", str)
@@ -25,3 +25,10 @@ def is_room_name(text: str) -> bool:
 
 
 is_shop_name = is_room_name
+
+
+class RoomRef(NamedTuple):
+    """Which room: room ids are unique within a shop only (DESIGN 7.1)."""
+
+    shop: ShopId
+    room: RoomId

@@ -57,3 +57,19 @@ def profile_key(shop: ShopId, subject: Subject) -> str:
 def names_key(shop: ShopId) -> str:
     """hash: subject -> last display name; for consoles and `lianmai retention profile`."""
     return f"{PREFIX}:{{{shop}}}:names"
+
+
+def shops_key() -> str:
+    """set of shop ids that ever had a room; written at creation of a room."""
+    return f"{PREFIX}:shops"
+
+
+def active_rooms_key(shop: ShopId) -> str:
+    """sorted set: room id -> Unix ms of the last presence refresh by any node. A room whose time
+    grows old lost its node: any other node sweeps it and takes it out."""
+    return f"{PREFIX}:{{{shop}}}:active"
+
+
+def wake_key(node: str) -> str:
+    """stream of at most one entry, expires: ends a blocked read of that node's log readers."""
+    return f"{PREFIX}:{{node-{node}}}:wake"

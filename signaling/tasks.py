@@ -1,0 +1,47 @@
+"""Tasks with an owner: whoever starts one here also ends it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+
+class TaskSet:
+    """Named tasks that live no longer than their owner. Not a `TaskGroup`, because members come
+    and go for the whole life of the owner and the failure of one must not end the others: it is
+    logged as the bug that it is."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._closed = False
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def spawn(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
+        """Start `work`; after `close` it is dropped unstarted and a cancelled task comes back."""
+        task = asyncio.get_running_loop().create_task(work, name=f"{self._name}.{name}")
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        if self._closed:
+            task.cancel()
+        return task
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("task_failed task=%s", task.get_name(), exc_info=error)
+
+    async def close(self) -> None:
+        """Cancel all members and wait for their end."""
+        self._closed = True
+        current = asyncio.current_task()
+        tasks = [task for task in self._tasks if task is not current]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
