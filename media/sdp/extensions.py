@@ -1,0 +1,60 @@
+"""RTP header extensions that we negotiate (RFC 8285), and with whom.
+
+Ids are the offer's: an answer may only use those (RFC 8285 §5), which is why the forwarder maps
+them for every viewer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+MID: Final = "urn:ietf:params:rtp-hdrext:sdes:mid"  # RFC 9143 §15.1
+STREAM_ID: Final = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id"  # RFC 8852 §3.1
+REPAIRED_STREAM_ID: Final = "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id"
+AUDIO_LEVEL: Final = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"  # RFC 6464
+ABS_SEND_TIME: Final = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
+ABS_CAPTURE_TIME: Final = "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time"
+PLAYOUT_DELAY: Final = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay"
+VIDEO_ORIENTATION: Final = "urn:3gpp:video-orientation"
+DEPENDENCY_DESCRIPTOR: Final = (
+    "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension"
+)
+TRANSPORT_WIDE_CC: Final = (
+    "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
+)
+
+_FOR_BOTH: Final = frozenset(
+    {
+        MID,
+        AUDIO_LEVEL,
+        ABS_SEND_TIME,
+        ABS_CAPTURE_TIME,
+        PLAYOUT_DELAY,
+        VIDEO_ORIENTATION,
+        DEPENDENCY_DESCRIPTOR,
+    }
+)
+# TRANSPORT_WIDE_CC joins the publisher's set once its feedback is generated: a sender that
+# numbers packets and hears nothing back distrusts its path.
+_FOR_PUBLISHERS: Final = _FOR_BOTH | {STREAM_ID, REPAIRED_STREAM_ID}
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """One `a=extmap` of an m-line: `id` 1..255, `direction` empty unless the offer states one."""
+
+    id: int
+    uri: str
+    direction: str = ""
+
+
+def publisher_extensions(offered: Iterable[Extension]) -> tuple[Extension, ...]:
+    """The subset we accept from somebody who sends to us."""
+    return tuple(each for each in offered if each.uri in _FOR_PUBLISHERS)
+
+
+def viewer_extensions(offered: Iterable[Extension]) -> tuple[Extension, ...]:
+    """The subset we stamp on what we send to a viewer."""
+    return tuple(each for each in offered if each.uri in _FOR_BOTH)
