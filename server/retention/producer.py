@@ -115,6 +115,7 @@ class Producer:
         self._wake = asyncio.Event()
         self._hurry = asyncio.Event()
         """Do not wait for a fuller batch: somebody waits, the batch is full, or we close."""
+        self._drained = asyncio.Event()
         self._spool: Spool | None = None
         self._writer: asyncio.Task[None] | None = None
         self._closing = False
@@ -165,6 +166,10 @@ class Producer:
             if isinstance(result, BaseException):
                 raise result
 
+    async def wait_drained(self) -> None:
+        """Return when everything said so far is in the store's streams: queue and spool empty."""
+        await self._drained.wait()
+
     def stats(self) -> ProducerStats:
         return ProducerStats(
             emitted=self._emitted,
@@ -188,6 +193,7 @@ class Producer:
             self._shed_item(item)
             return
         self._queue.append(item)
+        self._drained.clear()
         self._wake.set()
         if done is not None or len(self._queue) >= BATCH_EVENTS:
             self._hurry.set()
@@ -222,6 +228,8 @@ class Producer:
                 return
             if self._may_try():
                 await self._replay_one_segment()
+            if not self._queue and self._spool_is_empty():
+                self._drained.set()
 
     async def _next_batch(self) -> list[_Item]:
         """The next 1 to 200 items; none when it is time to try the store again."""
