@@ -9,11 +9,19 @@ UserError            one clear sentence that names the fix; the command line pri
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 
 class UserError(Exception):
     """Expected, and worth no traceback: `str` is a sentence for the person at the keyboard."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(UserError):
+    """An argument of the command line has a value that cannot be meant."""
+
+    exit_code = 2
 
 
 class Problem(NamedTuple):
@@ -29,6 +37,8 @@ class Problem(NamedTuple):
 
 class SettingsError(UserError):
     """The settings do not hold; `problems` has every mistake found."""
+
+    exit_code = 2
 
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = problems

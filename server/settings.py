@@ -210,6 +210,12 @@ class Settings(_Section):
             return {"mode": "off"}
         return {"mode": value} if isinstance(value, str) else value
 
+    @field_validator("projector", mode="before")
+    @classmethod
+    def _yaml_on_off(cls, value: object) -> object:
+        # YAML 1.1 reads bare on and off as booleans.
+        return {True: "on", False: "off"}[value] if isinstance(value, bool) else value
+
     @field_validator("public_ip")
     @classmethod
     def _are_addresses(cls, value: list[str]) -> list[str]:

@@ -31,9 +31,13 @@ async def inspect_external(client: Redis, url: str) -> ExternalFacts:
     place = shown_url(url)
     try:
         info: dict[str, Any] = await client.info()
-    except AuthenticationError as error:
-        raise StoreError(f"the store at {place} refuses our password; see LIANMAI_REDIS") from error
     except (RedisError, OSError) as error:
+        # The handshake of a connection gives it as a plain ConnectionError.
+        if isinstance(error, AuthenticationError) or "uthentication" in str(error):
+            raise StoreError(
+                f"the store at {place} wants another password; give the whole URL,"
+                " redis://:PASSWORD@HOST:PORT, in LIANMAI_REDIS or the settings file"
+            ) from error
         raise StoreError(
             f"cannot reach the store at {place} ({error}); start it, or mend the setting redis,"
             " or leave that away for the embedded store"
