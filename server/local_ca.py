@@ -1,4 +1,4 @@
-"""A certificate authority of this machine alone, and certificates it signs (a core: `now` is given).
+"""A certificate authority of this machine alone, and what it signs (a core: `now` is given).
 
 For phones on the same network: a browser opens the camera only in a secure context, and a public
 authority signs no certificate for 192.168.1.7. Rules that phones enforce: names in the subject

@@ -99,7 +99,8 @@ def open_tls(
     if mode == "off":
         return None
     if mode == "files":
-        assert settings.tls.cert and settings.tls.key, "checked by the settings"
+        assert settings.tls.cert is not None, "checked by the settings"
+        assert settings.tls.key is not None, "checked by the settings"
         cert, key = settings.tls.cert, settings.tls.key
         return ServerTls(load=lambda: _checked_files(cert, key), ca_pem=None)
     wanted = names or (lambda: this_machines_names(settings.public_ip))
