@@ -11,6 +11,8 @@ ShowId = NewType("ShowId", str)
 Subject = NewType("Subject", str)
 """Random pseudonym of a person within a shop; the only name of a person on wire and in logs."""
 ConnId = NewType("ConnId", str)
+NO_CONN: Final = ConnId("")
+"""Of people who act over HTTP."""
 SeatNo = NewType("SeatNo", int)
 QuestionId = NewType("QuestionId", str)
 MessageId = NewType("MessageId", str)

@@ -27,9 +27,14 @@ class RoomKeys:
         self.chat: Final = f"{tag}:chat"
         """stream: field `e` = MessagePack of ChatSaid. Capped at about 2,000 entries."""
         self.conns: Final = f"{tag}:conns"
-        """hash: conn id -> MessagePack of Presence (subject, name, role, joined_ms, seen_ms,
-        node, show_id). Written at join, refreshed every 15 s, removed at leave; a stale one is
-        swept by any node, which then says `room.left` for it."""
+        """hash: conn id -> MessagePack of Presence (subject, name, role, joined_ms, show_id, node).
+        Written at join, removed at leave; one whose node is gone is swept by any other node, which
+        then says `room.left` for it."""
+        self.nodes: Final = f"{tag}:nodes"
+        """hash: node id -> Unix ms at which it last said that it serves this room, every 15 s.
+        One field stands for all its connections, so that a full room costs one write."""
+        self.uplinks: Final = f"{tag}:uplinks"
+        """hash: subject -> node id that receives this person's media (OBS has no socket)."""
         self.likes: Final = f"{tag}:likes"
         """hash: show_id -> count of likes."""
         self.said: Final = f"{tag}:said:"

@@ -1,0 +1,54 @@
+"""What the operator decides about rooms; the front door makes it from the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from media.seam import CodecPolicy
+from signaling.lane import Lane
+from signaling.limits import DEFAULT_ALLOWANCES, Allowance
+from signaling.rules import RoomRules
+from signaling.views import IceServer
+
+
+class RoomOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Durations are milliseconds, rates are messages a second for one person."""
+
+    title_default: str = ""
+    seats: int = 4
+    """Including the host's."""
+    invite_timeout_ms: int = 30_000
+    seat_grace_ms: int = 15_000
+    """A guest who is not heard keeps the seat so long; a lost socket keeps its transports."""
+    host_grace_ms: int = 60_000
+    max_viewers: int = 5_000
+    max_rooms: int = 10_000
+    """Rooms served by one node at once: bounds what made-up room names can cost."""
+    slots_audio: int = 4
+    slots_video: int = 4
+    chat_per_s: float = 2.0
+    chat_burst: float = 5.0
+    ask_per_min: float = 10.0
+    ask_burst: float = 3.0
+    policy: CodecPolicy = CodecPolicy()
+    ice_servers: tuple[IceServer, ...] = ()
+
+    @property
+    def rules(self) -> RoomRules:
+        return RoomRules(
+            title=self.title_default,
+            seats_total=self.seats,
+            invite_timeout_ms=self.invite_timeout_ms,
+            seat_grace_ms=self.seat_grace_ms,
+            host_grace_ms=self.host_grace_ms,
+        )
+
+    @property
+    def allowances(self) -> Mapping[Lane, Allowance]:
+        return {
+            **DEFAULT_ALLOWANCES,
+            Lane.CHAT: Allowance(self.chat_per_s, self.chat_burst),
+            Lane.QUESTION: Allowance(self.ask_per_min / 60, self.ask_burst),
+        }
