@@ -108,6 +108,17 @@ def open_tls(
     return ServerTls(load=local.ensure, ca_pem=local.ca_pem)
 
 
+def server_context(settings: Settings) -> ssl.SSLContext | None:
+    """Only the context of `open_tls`, for those who never refresh it."""
+    tls = open_tls(settings)
+    return None if tls is None else tls.context
+
+
+def ca_certificate_path(settings: Settings) -> Path:
+    """Where mode auto keeps the certificate that phones are to trust (PEM)."""
+    return settings.data_dir / FOLDER / "ca.pem"
+
+
 class LocalCertificates:
     """ca.pem, ca.key, cert.pem, key.pem in one folder; keys are mode 0600."""
 
