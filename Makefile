@@ -1,0 +1,48 @@
+# Short verbs for the day's work. Each does all the set-up it needs.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint fmt fuzz bench docs clean
+
+BIN := .venv/bin
+# What to test (`make test TESTS=tests/unit`) and how (`ARGS=-x`).
+TESTS ?= tests
+ARGS ?=
+
+help: ## these lines
+	@echo "lianmai: make VERB"
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+setup: ## make .venv with everything in it
+	@scripts/setup_venv.sh
+
+run: setup ## a live room on this machine; prints the links
+	@$(BIN)/lianmai demo $(ARGS)
+
+test: setup ## lint, types and every test
+	@tests/setup_host.sh
+	@$(MAKE) --no-print-directory lint
+	@$(BIN)/python -m pytest $(TESTS) $(ARGS)
+	@echo "make test: lint, types and tests are good"
+
+lint: setup ## ruff and mypy
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy
+
+fmt: setup ## format, and mend what ruff can
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+fuzz: setup ## the fuzz targets, long
+	@HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest tests/fuzz --timeout=3600 $(ARGS)
+
+bench: setup ## the benchmarks, with a report in bench-report/
+	@$(BIN)/python -m loadtest.bench $(ARGS)
+
+docs: setup ## docs that are made from code
+	@$(BIN)/lianmai defaultconfig --format markdown > docs/settings.md
+
+clean: ## remove .venv, caches and reports (never data/)
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis bench-report build dist *.egg-info
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
