@@ -2,7 +2,7 @@
 
 Parts are opened and closed in `cleanup_ctx`, last opened first closed:
 
-    store -> signing, identities -> retention producer -> projector child -> media -> rooms
+    store -> TLS -> signing, identities -> retention producer -> projector child -> media -> rooms
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import os
 import secrets
 import sys
 from collections.abc import AsyncIterator
-from typing import Final
 
 from aiohttp import web
+from media.worker import LocalMedia
+from signaling.service import RoomService
 
 from media.seam import CodecPolicy
-from media.worker import LocalMedia
 from server import health, metrics, pages, part_metrics, rest, socket, whep, whip
 from server.addresses import advertised_addresses
 from server.app_keys import (
@@ -34,12 +34,15 @@ from server.app_keys import (
     SETTINGS,
     SIGNING,
     STORE,
+    TLS,
 )
 from server.children import Child
+from server.errors import TlsError
 from server.health import Health
 from server.http_auth import Doorkeeper
 from server.http_body import MAX_BODY_BYTES
 from server.identity import Identities
+from server.logs import get_log
 from server.metrics import Metrics
 from server.middlewares import cors, errors
 from server.publish_keys import PublishKeys
@@ -49,9 +52,12 @@ from server.retention.profile import Profiles
 from server.settings import Settings
 from server.signing import SigningKeys
 from server.store import Store, open_store
+from server.tls import CHECK_EVERY_S, ServerTls, open_tls
 from signaling.clock import SystemClock
-from signaling.service import RoomOptions, RoomService
+from signaling.options import RoomOptions
 from signaling.views import IceServer
+
+log = get_log(__name__)
 
 
 def create_app(settings: Settings) -> web.Application:
@@ -62,7 +68,16 @@ def create_app(settings: Settings) -> web.Application:
     app[HEALTH] = Health()
     app[LIMITS] = Limits()
     app.cleanup_ctx.extend(
-        (store_part, people_part, retention_part, projector_part, media_part, rooms_part, lag_part)
+        (
+            store_part,
+            tls_part,
+            people_part,
+            retention_part,
+            projector_part,
+            media_part,
+            rooms_part,
+            lag_part,
+        )
     )
     app.on_shutdown.append(drain)
     whip.DOOR.add_routes(app)
@@ -120,6 +135,29 @@ async def people_part(app: web.Application) -> AsyncIterator[None]:
         signing=signing, identities=Identities(store=store), publish_keys=publish_keys
     )
     yield
+
+
+async def tls_part(app: web.Application) -> AsyncIterator[None]:
+    """The certificate, looked at every hour: a renewed one is used without a restart."""
+    tls = open_tls(app[SETTINGS])
+    app[TLS] = tls
+    if tls is None:
+        yield
+        return
+    task = asyncio.create_task(_keep_certificate(tls), name="tls-refresh")
+    try:
+        yield
+    finally:
+        await _end(task)
+
+
+async def _keep_certificate(tls: ServerTls) -> None:
+    while True:
+        await asyncio.sleep(CHECK_EVERY_S)
+        try:
+            await asyncio.to_thread(tls.refresh)
+        except TlsError as error:
+            log.error("certificate_not_renewed", error=str(error))  # the old one stays in use
 
 
 async def retention_part(app: web.Application) -> AsyncIterator[None]:
@@ -207,6 +245,10 @@ def room_options(settings: Settings) -> RoomOptions:
         max_viewers=room.max_viewers,
         slots_audio=room.slots_audio,
         slots_video=room.slots_video,
+        chat_per_s=room.chat_per_s,
+        chat_burst=room.chat_burst,
+        ask_per_min=room.ask_per_min,
+        title_default=room.title_default,
         policy=CodecPolicy(audio=tuple(settings.codecs.audio), video=tuple(settings.codecs.video)),
         ice_servers=tuple(IceServer(urls=(url,)) for url in settings.stun_servers),
     )
@@ -218,6 +260,10 @@ async def lag_part(app: web.Application) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        await _end(task)
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import web
 
 if TYPE_CHECKING:
+    from media.worker import LocalMedia
     from signaling.service import ProfileSource, RoomService
 
-    from media.worker import LocalMedia
     from server.health import Health
     from server.http_auth import Doorkeeper
     from server.metrics import Metrics
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from server.settings import Settings
     from server.signing import SigningKeys
     from server.store import Store
+    from server.tls import ServerTls
 
 SETTINGS: Final[web.AppKey[Settings]] = web.AppKey("settings")
 SIGNING: Final[web.AppKey[SigningKeys]] = web.AppKey("signing")
@@ -34,4 +35,6 @@ DOORKEEPER: Final[web.AppKey[Doorkeeper]] = web.AppKey("doorkeeper")
 PUBLISH_KEYS: Final[web.AppKey[PublishKeys]] = web.AppKey("publish_keys")
 LIMITS: Final[web.AppKey[Limits]] = web.AppKey("limits")
 METRICS: Final[web.AppKey[Metrics]] = web.AppKey("metrics")
+TLS: Final[web.AppKey[ServerTls | None]] = web.AppKey("tls")
+"""None while `--tls` is off."""
 HEALTH: Final[web.AppKey[Health]] = web.AppKey("health")

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from aiohttp import hdrs, web
-from signaling.service import Identity
 
 from server.identity import Identities
 from server.problems import HttpProblem
 from server.publish_keys import PublishKeys
 from server.signing import SigningKeys, TokenClaims
 from signaling.errors import Refusal
+from signaling.identity import Identity
 from signaling.ids import DEFAULT_SHOP, RoomId, ShopId, is_room_name
 
 MAX_TOKEN_CHARS: Final = 4096

@@ -12,10 +12,10 @@ from typing import Final
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
-from signaling.service import Identity
 
 from server.signing import TokenClaims
 from signaling.errors import Refusal
+from signaling.identity import Identity
 from signaling.ids import RoomId, ShopId, Subject
 from signaling.store_keys import names_key, subjects_key
 

@@ -8,11 +8,11 @@ from typing import Any, Final
 
 import msgspec
 
+from server.commands import version
 from server.problems import CONTENT_TYPE as PROBLEM_TYPE
 from server.problems import Problem
 from server.rest import OPERATIONS, Operation
 from server.sdp_sessions import FRAGMENT_TYPE, SDP_TYPE
-from server.version import VERSION
 from signaling.errors import REFUSALS
 
 _REF: Final = "#/components/schemas/{name}"
@@ -40,7 +40,7 @@ def document() -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {
             "title": "lianmai",
-            "version": VERSION,
+            "version": version(),
             "description": "Rooms over HTTP. The room socket is described in docs/protocol.md.",
         },
         "paths": paths,

@@ -11,10 +11,9 @@ from typing import Final
 
 from aiohttp import hdrs, web
 
-from server.app_keys import SETTINGS
+from server.app_keys import TLS
 from server.http_auth import room_of
 from server.problems import HttpProblem
-from server.tls import ca_certificate_path
 
 WEB_DIR: Final = Path(__file__).parent / "web"
 
@@ -63,15 +62,16 @@ def page(name: str) -> Handler:
 
 async def certificate(request: web.Request) -> web.StreamResponse:
     """The certificate of our own authority, for a phone to trust (`--tls auto` only)."""
-    settings = request.app[SETTINGS]
-    path = ca_certificate_path(settings)
-    if settings.tls.mode != "auto" or not path.exists():
+    tls = request.app[TLS]
+    certificate = tls.ca_der if tls is not None else None
+    if certificate is None:
         raise HttpProblem("not_found", "This server has no certificate authority of its own.")
-    return web.FileResponse(
-        path,
+    return web.Response(
+        body=certificate,
         headers={
             hdrs.CONTENT_TYPE: "application/x-x509-ca-cert",
             hdrs.CONTENT_DISPOSITION: 'attachment; filename="lianmai-ca.crt"',
+            hdrs.CACHE_CONTROL: "no-cache",
         },
     )
 

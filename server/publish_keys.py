@@ -13,10 +13,10 @@ from typing import Final
 import msgspec
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
-from signaling.service import Identity
 
 from server.signing import SigningKeys, TokenClaims
 from signaling.errors import Refusal
+from signaling.identity import Identity
 from signaling.ids import RoomId, ShopId
 from signaling.store_keys import RoomKeys
 

@@ -12,15 +12,16 @@ a session is its unguessable peer id.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from aiohttp import hdrs, web
-from media.sdp import TrickleFragment, parse_trickle_fragment_untrusted
-from signaling.service import Identity, MediaSession, RoomService
+from signaling.service import MediaSession, RoomService
 
 from media.errors import RemoteProtocolError
+from media.sdp import parse_trickle_fragment_untrusted
 from media.seam import IceRestarted, PeerId
 from server.app_keys import DOORKEEPER, LIMITS, METRICS, ROOMS, SETTINGS
 from server.http_auth import bearer_token, require, room_of
@@ -30,10 +31,12 @@ from server.problems import HttpProblem
 from server.rate_limit import admit
 from server.settings import Settings
 from signaling.errors import Refusal
+from signaling.identity import Identity
 from signaling.ids import RoomId
 
 SDP_TYPE: Final = "application/sdp"
 FRAGMENT_TYPE: Final = "application/trickle-ice-sdpfrag"
+_MID: Final = re.compile(r"^a=mid:([!-~]{1,16})\r?$", re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,12 +108,15 @@ class SdpDoor:
         if_match = request.headers.get(hdrs.IF_MATCH)
         if if_match is None:
             raise HttpProblem("precondition_required")
+        text = await read_text(request)
         try:
-            fragment = parse_trickle_fragment_untrusted(await read_text(request))
+            fragment = parse_trickle_fragment_untrusted(text)
         except RemoteProtocolError as error:
             raise HttpProblem("bad_fragment", str(error)) from error
         if if_match.strip() == "*":
-            return await restart(request.app[ROOMS], session, fragment)
+            rooms = request.app[ROOMS]
+            restarted = await rooms.restart_ice(session.peer_id, fragment.ufrag, fragment.pwd)
+            return restart_response(restarted, first_mid(text))
         if not matches(if_match, session.ice_tag):
             raise HttpProblem("precondition_failed")
         # ICE-lite learns addresses from the client's checks: candidates need no handling.
@@ -147,16 +153,11 @@ class SdpDoor:
         return session
 
 
-async def restart(
-    rooms: RoomService, session: MediaSession, fragment: TrickleFragment
-) -> web.Response:
-    """New ICE credentials on both sides; the session keeps its media (RFC 9725 §4.3.3)."""
-    if fragment.ufrag is None or fragment.pwd is None:
-        raise HttpProblem("bad_fragment", "An ICE restart needs ice-ufrag and ice-pwd.")
-    restarted = await rooms.restart_ice(session.peer_id, fragment.ufrag, fragment.pwd)
+def restart_response(restarted: IceRestarted, mid: str) -> web.Response:
+    """Our new credentials; the session keeps its media (RFC 9725 §4.3.3)."""
     response = web.Response(
         status=200,
-        text=restart_fragment(restarted, fragment),
+        text=restart_fragment(restarted, mid),
         headers={hdrs.ETAG: etag(restarted.ice_tag)},
     )
     response.content_type = FRAGMENT_TYPE
@@ -164,9 +165,8 @@ async def restart(
     return response
 
 
-def restart_fragment(restarted: IceRestarted, offered: TrickleFragment) -> str:
-    """Our side of an ICE restart as an SDP fragment (RFC 8840 §9), for the first m-line."""
-    mid = offered.mids[0] if offered.mids else "0"
+def restart_fragment(restarted: IceRestarted, mid: str) -> str:
+    """Our side of an ICE restart as an SDP fragment (RFC 8840 §9), for one bundled m-line."""
     lines = [
         "a=ice-lite",
         f"a=ice-ufrag:{restarted.ufrag}",
@@ -177,6 +177,12 @@ def restart_fragment(restarted: IceRestarted, offered: TrickleFragment) -> str:
         "a=end-of-candidates",
     ]
     return "".join(f"{line}\r\n" for line in lines)
+
+
+def first_mid(fragment: str) -> str:
+    """The m-line that the client's fragment is about: ours answers for the same one."""
+    found = _MID.search(fragment)
+    return found[1] if found else "0"
 
 
 def etag(ice_tag: str) -> str:

@@ -11,24 +11,22 @@ import errno
 import os
 import signal
 import ssl
-import sys
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from aiohttp import web
 
 from server.addresses import advertised_addresses
 from server.app import create_app, create_internal_app, projector_child
-from server.app_keys import HEALTH, MEDIA, SETTINGS, SIGNING, STORE
+from server.app_keys import HEALTH, MEDIA, SETTINGS, SIGNING, STORE, TLS
 from server.errors import UserError
 from server.logs import get_log
 from server.settings import Settings
 from server.signing import make_claims
 from server.store import open_store
-from server.tls import server_context
 from signaling.ids import RoomId, ShopId
 from signaling.views import Role
 
@@ -49,6 +47,10 @@ class RunningServer:
     """Where this machine itself reaches it, without a slash at the end."""
     port: int
     udp_port: int
+
+    @property
+    def settings(self) -> Settings:
+        return self.app[SETTINGS]
 
     @property
     def socket_url(self) -> str:
@@ -89,7 +91,8 @@ async def running(settings: Settings) -> AsyncIterator[RunningServer]:
     async with AsyncExitStack() as stack:
         stack.push_async_callback(_stop, runner)
         await runner.setup()
-        context = server_context(settings)
+        tls = app[TLS]
+        context = tls.context if tls is not None else None
         port = await _listen(runner, settings.host, settings.port, "port", context)
         if settings.internal_port is not None:
             internal = web.AppRunner(create_internal_app(app), access_log=None)
@@ -106,13 +109,10 @@ async def running(settings: Settings) -> AsyncIterator[RunningServer]:
         app[HEALTH].is_draining = True
 
 
-def run(settings: Settings) -> int:
-    """Serve until told to stop; returns the exit code."""
-    main = _project_only(settings) if settings.projector == "only" else _serve(settings)
-    return _run_on_uvloop(main)
-
-
-async def _serve(settings: Settings) -> int:
+async def run(settings: Settings) -> int:
+    """Serve until told to stop; returns the exit code. The caller runs it on uvloop."""
+    if settings.projector == "only":
+        return await _project_only(settings)
     async with running(settings) as server:
         print(_banner(server), flush=True)
         await server.wait_closed()
@@ -128,16 +128,6 @@ async def _project_only(settings: Settings) -> int:
         await asyncio.wait({stopped, child.died}, return_when=asyncio.FIRST_COMPLETED)
         stopped.cancel()
     return 0
-
-
-def _run_on_uvloop(main: Coroutine[Any, Any, int]) -> int:
-    """uvloop where there is one (not on Windows); the program is the same without."""
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.run(main)
-    code: int = uvloop.run(main)
-    return code
 
 
 async def _listen(
@@ -189,7 +179,7 @@ def _own_host(host: str) -> str:
 
 def _banner(server: RunningServer) -> str:
     """What a person wants to know once the server is ready."""
-    settings = server.app[SETTINGS]
+    settings = server.settings
     scheme = server.url.partition(":")[0]
     addresses = advertised_addresses(settings)
     others = "".join(

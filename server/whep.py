@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from aiohttp import web
-from signaling.service import Identity, MediaSession, RoomService
+from signaling.service import MediaSession, RoomService
 
 from server.app_keys import DOORKEEPER, SETTINGS
 from server.http_auth import bearer_token
@@ -13,6 +13,7 @@ from server.identity import anonymous
 from server.problems import HttpProblem
 from server.sdp_sessions import SdpDoor
 from signaling.errors import Refusal
+from signaling.identity import Identity
 from signaling.ids import DEFAULT_SHOP, RoomId
 
 

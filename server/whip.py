@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from aiohttp import web
-from signaling.service import Identity, MediaSession, RoomService
+from signaling.service import MediaSession, RoomService
 
 from server.app_keys import DOORKEEPER
 from server.sdp_sessions import SdpDoor
+from signaling.identity import Identity
 from signaling.ids import RoomId
 
 

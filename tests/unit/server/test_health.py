@@ -1,0 +1,56 @@
+"""`/healthz` and `/readyz`."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from server import health
+from server.app_keys import HEALTH
+from server.health import Health
+from tests.support.server import serving
+
+
+async def test_ready_says_what_it_looked_at(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server:
+        alive = await server.http.get("/healthz")
+        assert alive.status == 200
+        ready = await server.http.get("/readyz")
+        assert ready.status == 200
+        body = await ready.json()
+        assert body == {"ready": True, "checks": {"store": "ok", "media": "ok", "serving": "ok"}}
+        server.running.app[HEALTH].is_draining = True
+        draining = await server.http.get("/readyz")
+        assert draining.status == 503
+        assert (await draining.json())["checks"]["serving"] == "the server is stopping"
+        assert (await server.http.get("/healthz")).status == 200
+
+
+async def test_what_is_wrong_is_named() -> None:
+    async def well() -> None:
+        return None
+
+    async def ill() -> str:
+        return "the store does not answer: ConnectionError"
+
+    report = Health()
+    report.add("media", well)
+    report.add("store", ill)
+    assert await report.report() == {
+        "media": "ok",
+        "store": "the store does not answer: ConnectionError",
+        "serving": "ok",
+    }
+
+
+async def test_a_check_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "CHECK_TIMEOUT_S", 0.01)
+
+    async def hangs() -> None:
+        await asyncio.Event().wait()
+
+    report = Health()
+    report.add("store", hangs)
+    assert (await report.report())["store"] == "no answer within 0.01 s"

@@ -1,0 +1,104 @@
+"""`/metrics`: the names people's dashboards rely on, and that they move."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from pathlib import Path
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from server.metrics import Metrics
+from tests.support.offers import offer
+from tests.support.server import LiveServer, serving
+
+NAMES = {
+    "lianmai_rooms",
+    "lianmai_participants",
+    "lianmai_sessions_total",
+    "lianmai_join_seconds_count",
+    "lianmai_rtp_packets_total",
+    "lianmai_rtp_bytes_total",
+    "lianmai_nack_total",
+    "lianmai_pli_total",
+    "lianmai_rtx_total",
+    "lianmai_messages_in_total",
+    "lianmai_messages_out_total",
+    "lianmai_messages_shed_total",
+    "lianmai_event_loop_lag_seconds_count",
+    "lianmai_http_refusals_total",
+    "lianmai_refusals_total",
+    "lianmai_engagement_events_total",
+    "process_cpu_seconds_total",
+}
+
+
+async def scrape(server: LiveServer) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    text = await (await server.http.get("/metrics")).text()
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+async def test_the_families_are_there_and_move(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server:
+        before = await scrape(server)
+        assert {name for name, _ in before} >= NAMES
+        room = server.new_room()
+        headers = {"Content-Type": "application/sdp"}
+        body = (await offer("sendonly")).encode()
+        assert (await server.http.post(f"/whip/{room}", data=body, headers=headers)).status == 401
+        who = server.bearer("anna", "host", room)
+        made = await server.http.post(f"/whip/{room}", data=body, headers=headers | who)
+        assert made.status == 201
+        after = await scrape(server)
+        created = ("lianmai_sessions_total", (("door", "whip"), ("outcome", "created")))
+        assert after[created] == before.get(created, 0) + 1
+        missing = ("lianmai_http_refusals_total", (("code", "missing_token"),))
+        assert after[missing] == before.get(missing, 0) + 1
+        assert after["lianmai_rooms", ()] == 1
+
+
+async def test_no_label_names_a_room_or_a_person(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server:
+        labels = {name for _, pairs in await scrape(server) for name, _ in pairs}
+        assert labels <= {
+            "door",
+            "outcome",
+            "lane",
+            "reason",
+            "code",
+            "dir",
+            "role",
+            "le",
+        }
+
+
+async def test_units_are_base_units(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server:
+        for name, _ in await scrape(server):
+            assert not re.search(r"_(ms|us|ns|millis|kb|mb)(_|$)", name), name
+
+
+async def test_metrics_on_a_port_of_their_own(tmp_path: Path, unused_tcp_port: int) -> None:
+    async with serving(tmp_path, internal_port=unused_tcp_port) as server:
+        assert (await server.http.get("/metrics")).status == 404
+        internal = f"http://127.0.0.1:{unused_tcp_port}"
+        response = await server.http.get(f"{internal}/metrics")
+        assert response.status == 200
+        assert "lianmai_rooms" in await response.text()
+        assert (await server.http.get(f"{internal}/readyz")).status == 200
+        assert (await server.http.get("/readyz")).status == 200
+
+
+async def test_the_loops_lag_is_measured() -> None:
+    metrics = Metrics()
+    task = asyncio.create_task(metrics.watch_loop())
+    await asyncio.sleep(0.6)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    count = metrics.registry.get_sample_value("lianmai_event_loop_lag_seconds_count")
+    assert count is not None
+    assert count >= 1
