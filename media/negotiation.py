@@ -1,0 +1,108 @@
+"""What we agree to: from an offer to accepted m-lines, before any SDP text or peer exists.
+
+A publisher's offer is taken whole or refused whole (RFC 9725 §4.2: never one m-line alone); of a
+viewer's offer every receive-only m-line becomes a slot that keeps all formats it can take,
+because its source may change codec without a new offer (DESIGN 3.3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from media.codecs import Codec, choose_play_codecs, choose_publish_codec
+from media.errors import OfferRefused
+from media.sdp import Extension, Offer, OfferSection, publisher_extensions, viewer_extensions
+from media.seam import CodecPolicy, Kind, Source
+
+MAX_PUBLISHED: Final[dict[Kind, int]] = {"audio": 1, "video": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedSection:
+    """One m-line that a publisher sends on."""
+
+    section: OfferSection
+    kind: Kind
+    source: Source
+    codec: Codec
+    extensions: tuple[Extension, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PlayedSection:
+    """One m-line that a viewer receives on; `codecs` is never empty."""
+
+    section: OfferSection
+    kind: Kind
+    codecs: tuple[Codec, ...]
+    extensions: tuple[Extension, ...]
+
+    @property
+    def has_rtx(self) -> bool:
+        return any(codec.rtx_payload_type is not None for codec in self.codecs)
+
+    @property
+    def can_nack(self) -> bool:
+        return any("nack" in codec.feedback for codec in self.codecs)
+
+
+def negotiate_publish(
+    offer: Offer, sources: Mapping[str, Source], policy: CodecPolicy
+) -> tuple[PublishedSection, ...]:
+    """`sources` maps `mid`, or else kind, to the source. Raises `OfferRefused`."""
+    accepted: list[PublishedSection] = []
+    for section in offer.media_sections:
+        if not section.sends:
+            continue
+        kind = _kind(section)
+        source = sources.get(section.mid) or sources.get(kind)
+        if source is None:
+            raise OfferRefused("bad_sdp", f"m-line {section.mid!r} has no source")
+        codec = choose_publish_codec(section.codecs, _allowed(policy, kind))
+        accepted.append(
+            PublishedSection(section, kind, source, codec, publisher_extensions(section.extensions))
+        )
+    if not accepted:
+        raise OfferRefused("bad_sdp", "The offer sends nothing.")
+    for kind, most in MAX_PUBLISHED.items():
+        if sum(each.kind == kind for each in accepted) > most:
+            raise OfferRefused("too_many_tracks")
+    if len({each.source for each in accepted}) < len(accepted):
+        raise OfferRefused("bad_sdp", "Two m-lines name the same source.")
+    return tuple(accepted)
+
+
+def negotiate_play(
+    offer: Offer, *, max_audio: int, max_video: int, policy: CodecPolicy
+) -> tuple[PlayedSection, ...]:
+    """Raises `OfferRefused`. An m-line without any common format is left out (answered with
+    port 0): a viewer without a camera codec still hears the room."""
+    accepted: list[PlayedSection] = []
+    for section in offer.media_sections:
+        if not section.receives:
+            continue
+        kind = _kind(section)
+        codecs = choose_play_codecs(section.codecs, _allowed(policy, kind))
+        if codecs:
+            extensions = viewer_extensions(section.extensions)
+            accepted.append(PlayedSection(section, kind, codecs, extensions))
+    if not accepted:
+        raise OfferRefused("unsupported_codec")
+    for kind, most in (("audio", max_audio), ("video", max_video)):
+        if sum(each.kind == kind for each in accepted) > most:
+            raise OfferRefused("too_many_slots")
+    return tuple(accepted)
+
+
+def _kind(section: OfferSection) -> Kind:
+    if section.kind == "audio":
+        return "audio"
+    if section.kind == "video":
+        return "video"
+    raise OfferRefused("bad_sdp", f"m={section.kind} is neither audio nor video")
+
+
+def _allowed(policy: CodecPolicy, kind: Kind) -> tuple[str, ...]:
+    return policy.audio if kind == "audio" else policy.video

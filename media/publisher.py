@@ -1,0 +1,123 @@
+"""A publisher's side: one transport, and the tracks that come in on it.
+
+Routes a decrypted packet to its track by SSRC, or by payload type while the SSRC is new (offers
+of FFmpeg and of simulcast name none; within one bundle a payload type belongs to one m-line).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from aiortc.rtp import RtcpSrPacket
+
+from media.codecs import Codec
+from media.errors import RemoteProtocolError
+from media.peer import Peer
+from media.rtp import SourcePacket, peek_ssrc_untrusted
+from media.seam import PeerId, TrackInfo
+from media.source_track import SourceTrack
+from media.transport import PeerTransport
+
+if TYPE_CHECKING:
+    from media.viewer import ViewerSlot
+
+MAX_SSRCS: Final = 16
+"""SSRCs one publisher may use in its life: media and RTX of two tracks, with restarts."""
+
+
+class PublishedTrack:
+    """A track and who is fed from it. `slots` holds everyone whose forwarder may want it."""
+
+    __slots__ = ("cname", "codec", "has_started", "info", "is_muted", "slots", "source")
+
+    def __init__(self, info: TrackInfo, codec: Codec, source: SourceTrack, cname: str) -> None:
+        self.info = info
+        self.codec = codec
+        self.source = source
+        self.cname = cname
+        self.has_started = False
+        self.is_muted = False
+        self.slots: dict[ViewerSlot, None] = {}
+
+    @property
+    def source_id(self) -> int:
+        return self.source.source_id
+
+
+class Publisher(Peer):
+    """One publishing peer. Feed `receive_rtp` and `receive_rtcp`; poll `take_feedback`."""
+
+    def __init__(
+        self, peer_id: PeerId, transport: PeerTransport, tracks: tuple[PublishedTrack, ...]
+    ) -> None:
+        super().__init__(peer_id, transport)
+        self.tracks = tracks
+        self._by_ssrc: dict[int, PublishedTrack] = {}
+        self._by_payload_type: dict[int, PublishedTrack] = {}
+        for track in tracks:
+            options = track.source.options
+            self._by_payload_type[options.payload_type] = track
+            if options.rtx_payload_type is not None:
+                self._by_payload_type[options.rtx_payload_type] = track
+            for ssrc in (options.ssrc, options.rtx_ssrc):
+                if ssrc is not None:
+                    self._by_ssrc[ssrc] = track
+
+    def receive_rtp(  # hot path
+        self, data: bytes, now: float
+    ) -> tuple[PublishedTrack, SourcePacket] | None:
+        """Open and take one SRTP packet; None when it was dropped (and counted)."""
+        receiver = self.transport.srtp_in
+        plain = receiver.unprotect_rtp(data) if receiver is not None else None
+        if plain is None:
+            self.drop("srtp")
+            return None
+        self.packets_in += 1
+        self.bytes_in += len(plain)
+        try:
+            track = self._track_of(plain)
+            packet = track.source.receive(plain, now) if track is not None else None
+        except RemoteProtocolError as error:
+            self.drop(error.reason)
+            return None
+        if track is None or packet is None:
+            return None
+        return track, packet
+
+    def _track_of(self, plain: bytes) -> PublishedTrack | None:
+        ssrc = peek_ssrc_untrusted(plain)
+        track = self._by_ssrc.get(ssrc)
+        if track is None:
+            track = self._by_payload_type.get(plain[1] & 0x7F)
+            if track is None or len(self._by_ssrc) >= MAX_SSRCS:
+                self.drop("unknown_ssrc")
+                return None
+            self._by_ssrc[ssrc] = track
+        return track
+
+    def receive_rtcp(self, data: bytes, now: float) -> None:
+        """Open and take one SRTCP datagram: sender reports matter, the rest is for viewers."""
+        for packet in self.open_rtcp(data):
+            if isinstance(packet, RtcpSrPacket):
+                track = self._by_ssrc.get(packet.ssrc)
+                if track is not None and track.source.ssrc == packet.ssrc:
+                    info = packet.sender_info
+                    track.source.handle_sender_report(info.ntp_timestamp, info.rtp_timestamp, now)
+
+    def take_feedback(self, now: float) -> list[bytes]:
+        """What is due for the publisher, protected and ready to send."""
+        sender = self.transport.srtp_out
+        if sender is None:
+            return []
+        datagrams = [
+            sender.protect_rtcp(plain)
+            for track in self.tracks
+            for plain in track.source.poll_rtcp(now)
+        ]
+        return [datagram for datagram in datagrams if datagram]
+
+    def next_deadline(self) -> float | None:
+        """The earliest of the transport's and the tracks' deadlines."""
+        deadlines = [track.source.next_deadline() for track in self.tracks]
+        deadlines.append(self.transport.next_deadline())
+        return min((each for each in deadlines if each is not None), default=None)

@@ -1,0 +1,68 @@
+"""Snapshots of one peer's counters, as they cross the seam."""
+
+from __future__ import annotations
+
+from media.peer import Peer
+from media.publisher import Publisher
+from media.rtp import HEADER_BYTES
+from media.seam import PeerStats
+from media.viewer import Viewer
+
+
+def peer_stats(peer: Peer) -> PeerStats:
+    """Counters since the peer was created; all numbers are copies."""
+    if isinstance(peer, Publisher):
+        return _publisher_stats(peer)
+    if isinstance(peer, Viewer):
+        return _viewer_stats(peer)
+    raise TypeError(f"no statistics of {type(peer).__name__}")
+
+
+def _publisher_stats(peer: Publisher) -> PeerStats:
+    tracks = [track.source.stats() for track in peer.tracks]
+    dropped = dict(peer.dropped)
+    for track in tracks:
+        for reason, count in track.dropped.items():
+            dropped[reason] = dropped.get(reason, 0) + count
+    return PeerStats(
+        peer_id=peer.peer_id,
+        state=peer.transport.state,
+        srtp_profile=peer.srtp_profile,
+        packets_in=peer.packets_in,
+        bytes_in=peer.bytes_in,
+        packets_out=0,
+        bytes_out=0,
+        nacks_in=0,
+        nacks_out=sum(track.nacks_sent for track in tracks),
+        plis_in=0,
+        plis_out=sum(track.plis_sent for track in tracks),
+        retransmitted=sum(track.recovered for track in tracks),
+        lost=sum(track.lost for track in tracks),
+        dropped=dropped,
+        rtt_ms=None,
+        estimate_bps=None,
+    )
+
+
+def _viewer_stats(peer: Viewer) -> PeerStats:
+    streams = [stream.stats() for stream in peer.downlink.streams.values()]
+    packets = sum(stream.packets for stream in streams)
+    rtts = [stream.rtt_s for stream in streams if stream.rtt_s is not None]
+    return PeerStats(
+        peer_id=peer.peer_id,
+        state=peer.transport.state,
+        srtp_profile=peer.srtp_profile,
+        packets_in=peer.packets_in,
+        bytes_in=peer.bytes_in,
+        packets_out=packets,
+        bytes_out=sum(stream.payload_bytes for stream in streams) + packets * HEADER_BYTES,
+        nacks_in=peer.nacks_in,
+        nacks_out=0,
+        plis_in=peer.plis_in,
+        plis_out=0,
+        retransmitted=sum(stream.retransmitted for stream in streams),
+        lost=sum(stream.resend_missing for stream in streams),
+        dropped=peer.dropped,
+        rtt_ms=min(rtts) * 1000 if rtts else None,
+        estimate_bps=peer.downlink.estimate_bps,
+    )

@@ -1,0 +1,139 @@
+"""A viewer's side: one transport and its slots, each fed from the track it is pointed at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from aiortc.rtp import RtcpRrPacket, RtcpRtpfbPacket, RtcpSrPacket
+
+from media import rtcp
+from media.codecs import Codec
+from media.downlink import Downlink, OutStream
+from media.forwarder import Feed
+from media.gop_cache import GopReplay
+from media.peer import Peer
+from media.publisher import PublishedTrack
+from media.rtcp import AnyRtcpPacket
+from media.seam import Kind, PeerId
+from media.transport import PeerTransport
+
+
+class ViewerSlot:
+    """A receive-only place: what it takes, what feeds it, and how far the assignment got.
+
+    `is_live` turns true with the first forwarded packet of the present `generation`. While
+    `replay` is set, the source's cached group of pictures is on its way and live packets wait.
+    """
+
+    __slots__ = (
+        "codecs", "generation", "is_live", "is_paused", "kind", "mid", "replay", "stream", "track",
+        "viewer",
+    )  # fmt: skip
+
+    def __init__(
+        self, viewer: Viewer, mid: str, kind: Kind, codecs: tuple[Codec, ...], stream: OutStream
+    ) -> None:
+        self.viewer = viewer
+        self.mid = mid
+        self.kind: Kind = kind
+        self.codecs = codecs
+        self.stream = stream
+        self.track: PublishedTrack | None = None
+        self.generation = 0
+        self.is_live = False
+        self.is_paused = False
+        self.replay: GopReplay | None = None
+
+    @property
+    def is_waiting(self) -> bool:
+        """Pointed at a track whose first packet (video: key frame) has not gone out yet."""
+        track = self.track
+        return track is not None and self.stream.forwarder.awaited_source == track.source_id
+
+    def point(self, track: PublishedTrack | None, codec: Codec | None, generation: int) -> None:
+        """Follow another track as `codec` (the viewer's format for it), or nothing."""
+        self.generation = generation
+        self.is_live = False
+        self.replay = None
+        self.track = track
+        if track is None or codec is None:
+            self.track = None
+            self.stream.point(None)
+            return
+        self.apply_pause()
+        self.stream.point(
+            Feed(
+                source_id=track.source_id,
+                payload_type=codec.payload_type,
+                rtx_payload_type=codec.rtx_payload_type,
+                clock_rate=codec.clock_rate,
+                cname=track.cname,
+            )
+        )
+
+    def apply_pause(self) -> None:
+        """Make the forwarder follow the slot's own pause and the track's mute."""
+        forwarder = self.stream.forwarder
+        is_paused = self.is_paused or (self.track is not None and self.track.is_muted)
+        if is_paused and not forwarder.is_paused:
+            self.replay = None
+            forwarder.pause()
+        elif forwarder.is_paused and not is_paused:
+            forwarder.resume()
+
+
+class Viewer(Peer):
+    """One playing peer. `slots` are keyed by mid; `downlink` is what the fan-out sees of it."""
+
+    def __init__(self, peer_id: PeerId, transport: PeerTransport) -> None:
+        super().__init__(peer_id, transport)
+        self.downlink = Downlink()
+        self.slots: dict[str, ViewerSlot] = {}
+        self.nacks_in = 0
+        self.plis_in = 0
+
+    def slot_of(self, ssrc: int) -> ViewerSlot | None:
+        """The slot whose media or RTX stream has this SSRC."""
+        stream = self.downlink.stream_of(ssrc)
+        return self.slots.get(stream.mid) if stream is not None else None
+
+    def receive_rtcp(
+        self,
+        data: bytes,
+        *,
+        compact_now: int,
+        on_nack: Callable[[OutStream, list[int]], None],
+        on_keyframe: Callable[[ViewerSlot], None],
+    ) -> None:
+        """Take one SRTCP datagram: reports and estimates are kept, requests are handed on.
+
+        `compact_now` is the middle of our NTP time now (RFC 3550 §6.4.1)."""
+        for packet in self.open_rtcp(data):
+            if isinstance(packet, RtcpRrPacket | RtcpSrPacket):
+                for report in packet.reports:
+                    stream = self.downlink.streams.get(report.ssrc)
+                    if stream is not None:
+                        stream.handle_report(report, compact_now)
+            elif isinstance(packet, RtcpRtpfbPacket) and rtcp.is_nack(packet):
+                self.nacks_in += 1
+                stream = self.downlink.streams.get(packet.media_ssrc)
+                if stream is not None:
+                    on_nack(stream, packet.lost)
+            else:
+                self._receive_feedback(packet, on_keyframe)
+
+    def _receive_feedback(
+        self, packet: AnyRtcpPacket, on_keyframe: Callable[[ViewerSlot], None]
+    ) -> None:
+        estimate = rtcp.remb_bps(packet)
+        if estimate is not None:
+            self.downlink.estimate_bps = estimate
+            return
+        wanted = rtcp.fir_ssrcs(packet)
+        if rtcp.is_pli(packet):
+            wanted = [packet.media_ssrc]  # type: ignore[union-attr]  # is_pli narrowed it
+        for ssrc in wanted:
+            self.plis_in += 1
+            slot = self.slot_of(ssrc)
+            if slot is not None:
+                on_keyframe(slot)

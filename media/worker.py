@@ -1,0 +1,218 @@
+"""The I/O shell of the media plane: one UDP port, one timer, real clocks and randomness.
+
+In the front's own event loop it is `LocalMedia`; as a process of its own
+
+    python -m media.worker --socket PATH --udp-port 7882 --advertise 203.0.113.7
+
+it offers the same `MediaPort` on a Unix socket (`media.seam_socket`). Here time and chance enter:
+`loop.time()` is the machines' `now`, the wall clock is read once at start, `secrets` makes SSRCs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import ipaddress
+import logging
+import secrets
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import ifaddr
+
+from media.certificate import Certificate
+from media.ice import Address
+from media.plane import MediaPlane, PlaneOptions
+from media.seam import Command, EventHandler
+from media.seam_socket import SeamServer
+from media.udp import UdpPort, UdpStats
+
+MIN_TIMER_S: Final = 0.001
+"""A deadline that has passed already waits this long, so that a mistake cannot spin the loop."""
+
+logger = logging.getLogger(__name__)
+
+
+class MediaUnavailable(Exception):
+    """The UDP port cannot be used; the message names the fix."""
+
+
+class LocalMedia:
+    """`MediaPort` in this event loop. `start` binds the port; `close` ends every peer."""
+
+    def __init__(
+        self,
+        *,
+        host: str = "0.0.0.0",
+        port: int = 7882,
+        advertised: Sequence[str] = (),
+        max_peers: int = 20_000,
+    ) -> None:
+        self._host = host
+        self._port = port
+        self._advertised = tuple(advertised)
+        self._max_peers = max_peers
+        self._udp: UdpPort | None = None
+        self._plane: MediaPlane | None = None
+        self._handler: EventHandler | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def port(self) -> int:
+        """The bound UDP port (chosen by the kernel when 0 was asked for)."""
+        assert self._udp is not None, "start() comes first"
+        return int(self._udp.address[1])
+
+    @property
+    def is_bound(self) -> bool:
+        return self._udp is not None
+
+    @property
+    def udp_stats(self) -> UdpStats:
+        assert self._udp is not None, "start() comes first"
+        return self._udp.stats()
+
+    def subscribe(self, handler: EventHandler) -> None:
+        assert self._handler is None, "there is one receiver of events"
+        self._handler = handler
+
+    async def start(self) -> None:
+        """Bind the port; raises `MediaUnavailable`."""
+        loop = self._loop = asyncio.get_running_loop()
+        try:
+            self._udp = UdpPort(loop, self._host, self._port, self._on_batch)
+        except OSError as error:
+            raise MediaUnavailable(
+                f"UDP {self._host}:{self._port} cannot be used ({error.strerror}); "
+                "choose another with --udp-port, or stop the program that has it"
+            ) from error
+        hosts = self._advertised or advertised_addresses(self._host)
+        self._plane = MediaPlane(
+            PlaneOptions(
+                addresses=tuple((host, self.port) for host in hosts),
+                certificate=Certificate.generate(datetime.now(UTC)),
+                wall_offset_s=time.time() - loop.time(),
+                randbits=secrets.randbits,
+                max_peers=self._max_peers,
+            ),
+            self._udp,
+        )
+        logger.info("media_started port=%d candidates=%s", self.port, ",".join(hosts))
+
+    def send(self, command: Command) -> None:
+        assert self._plane is not None, "start() comes first"
+        assert self._loop is not None, "start() comes first"
+        self._plane.handle_command(command, self._loop.time())
+        # Events of a command reach its sender in a later turn, as they would over a socket.
+        self._loop.call_soon(self._drain)
+
+    async def close(self) -> None:
+        """Say goodbye to every peer and free the port."""
+        if self._plane is not None and self._loop is not None:
+            self._plane.close(self._loop.time(), "shutting_down")
+            self._drain()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._udp is not None:
+            self._udp.close()
+            self._udp = None
+
+    def _on_batch(self, batch: list[tuple[bytes, Address]], now: float) -> None:
+        assert self._plane is not None, "the socket opens with the plane"
+        self._plane.handle_datagrams(batch, now)
+        self._drain()
+
+    def _on_timer(self) -> None:
+        assert self._plane is not None, "the timer is armed by the plane's deadline"
+        assert self._loop is not None, "the timer belongs to the loop"
+        deadline = self._plane.next_deadline()
+        now = self._loop.time()
+        self._timer = None
+        self._plane.handle_timeout(now if deadline is None else max(deadline, now))
+        self._drain()
+
+    def _drain(self) -> None:
+        """Hand out everything that an input caused, then re-arm the one timer."""
+        plane, udp, loop = self._plane, self._udp, self._loop
+        if plane is None or udp is None or loop is None:
+            return
+        while (transmit := plane.poll_transmit()) is not None:
+            udp.send(*transmit)
+        while (event := plane.poll_event()) is not None:
+            if self._handler is not None:
+                self._handler(event)
+        self._arm(plane.next_deadline(), loop)
+
+    def _arm(self, deadline: float | None, loop: asyncio.AbstractEventLoop) -> None:
+        if self._timer is not None:
+            if deadline is not None and self._timer.when() <= deadline:
+                return  # it fires early enough, and then looks again
+            self._timer.cancel()
+            self._timer = None
+        if deadline is not None:
+            self._timer = loop.call_at(max(deadline, loop.time() + MIN_TIMER_S), self._on_timer)
+
+
+def advertised_addresses(host: str) -> tuple[str, ...]:
+    """What to put into candidates for a socket bound to `host`: that address, or for a wildcard
+    every address of this machine, IPv4 first, loopback only when there is nothing else."""
+    bound = ipaddress.ip_address(socket.gethostbyname(host) if host == "localhost" else host)
+    if not bound.is_unspecified:
+        return (str(bound),)
+    found = [address for address in _interface_addresses() if address.version <= bound.version]
+    ranked = sorted(found, key=lambda address: (address.version, address.is_loopback))
+    outside = [str(address) for address in ranked if not address.is_loopback]
+    return tuple(outside or [str(address) for address in ranked])
+
+
+def _interface_addresses() -> Iterable[ipaddress.IPv4Address | ipaddress.IPv6Address]:
+    for adapter in ifaddr.get_adapters():
+        for each in adapter.ips:
+            text = each.ip if isinstance(each.ip, str) else each.ip[0]
+            address = ipaddress.ip_address(text)
+            if not address.is_link_local:
+                yield address
+
+
+async def _serve(args: argparse.Namespace) -> None:
+    media = LocalMedia(host=args.host, port=args.udp_port, advertised=args.advertise)
+    await media.start()
+    seam = SeamServer(media, args.socket)
+    await seam.start()
+    print(f"media ready on UDP {media.port}", flush=True)
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped.set)
+    await stopped.wait()
+    await media.close()
+    await seam.close()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m media.worker", description=__doc__)
+    parser.add_argument("--socket", type=Path, required=True, help="Unix socket of the seam")
+    parser.add_argument("--host", default="0.0.0.0")
+    parser.add_argument("--udp-port", type=int, default=7882)
+    parser.add_argument("--advertise", action="append", default=[], metavar="IP")
+    args = parser.parse_args()
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            asyncio.run(_serve(args))
+    except MediaUnavailable as error:
+        print(f"media: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
