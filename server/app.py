@@ -15,12 +15,11 @@ import sys
 from collections.abc import AsyncIterator
 
 from aiohttp import web
-from media.worker import LocalMedia
 from signaling.service import RoomService
 
 from media.seam import CodecPolicy
+from media.worker import LocalMedia, MediaUnavailable, advertised_addresses
 from server import health, metrics, pages, part_metrics, rest, socket, whep, whip
-from server.addresses import advertised_addresses
 from server.app_keys import (
     DOORKEEPER,
     HEALTH,
@@ -37,7 +36,7 @@ from server.app_keys import (
     TLS,
 )
 from server.children import Child
-from server.errors import TlsError
+from server.errors import TlsError, UserError
 from server.health import Health
 from server.http_auth import Doorkeeper
 from server.http_body import MAX_BODY_BYTES
@@ -198,9 +197,12 @@ async def media_part(app: web.Application) -> AsyncIterator[None]:
     media = LocalMedia(
         host=settings.host,
         port=settings.udp_port,
-        addresses=advertised_addresses(settings),
+        advertised=media_addresses(settings),
     )
-    await media.start()
+    try:
+        await media.start()
+    except MediaUnavailable as error:
+        raise UserError(str(error)) from error
     app[MEDIA] = media
     app[HEALTH].add("media", lambda: media_check(media))
     try:
@@ -209,9 +211,14 @@ async def media_part(app: web.Application) -> AsyncIterator[None]:
         await media.close()
 
 
+def media_addresses(settings: Settings) -> tuple[str, ...]:
+    """What answers offer as candidates: the public addresses where the operator knows them."""
+    return tuple(settings.public_ip) or advertised_addresses(settings.host)
+
+
 async def media_check(media: LocalMedia) -> str | None:
     """Whether the UDP port is bound."""
-    return None if media.port else "the UDP port is not bound"
+    return None if media.is_bound else "the UDP port is not bound"
 
 
 async def rooms_part(app: web.Application) -> AsyncIterator[None]:

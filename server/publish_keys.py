@@ -8,7 +8,7 @@ ends it for the next request.
 from __future__ import annotations
 
 import secrets
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from redis.asyncio import Redis
@@ -81,7 +81,7 @@ class PublishKeys:
     async def entries(self, shop: ShopId, room: RoomId) -> dict[str, PublishKey]:
         """Every key the room ever had, by id, revoked ones too."""
         try:
-            raw = await self._store.hgetall(RoomKeys(shop, room).publish_keys)
+            raw: Any = await self._store.hgetall(RoomKeys(shop, room).publish_keys)
         except (RedisError, OSError) as error:
             raise Refusal("store_unavailable") from error
         return {key_id.decode(): _decoder.decode(blob) for key_id, blob in raw.items()}
@@ -103,7 +103,8 @@ class PublishKeys:
 
     async def _get(self, shop: ShopId, room: RoomId, key_id: str) -> PublishKey | None:
         try:
-            blob = await self._store.hget(RoomKeys(shop, room).publish_keys, key_id)
+            # Any: redis-py annotates for clients that decode replies, too; ours answers in bytes.
+            blob: Any = await self._store.hget(RoomKeys(shop, room).publish_keys, key_id)
         except (RedisError, OSError) as error:
             raise Refusal("store_unavailable") from error
         return None if blob is None else _decoder.decode(blob)

@@ -19,8 +19,7 @@ from typing import Final
 
 from aiohttp import web
 
-from server.addresses import advertised_addresses
-from server.app import create_app, create_internal_app, projector_child
+from server.app import create_app, create_internal_app, media_addresses, projector_child
 from server.app_keys import HEALTH, MEDIA, SETTINGS, SIGNING, STORE, TLS
 from server.errors import UserError
 from server.logs import get_log
@@ -181,7 +180,7 @@ def _banner(server: RunningServer) -> str:
     """What a person wants to know once the server is ready."""
     settings = server.settings
     scheme = server.url.partition(":")[0]
-    addresses = advertised_addresses(settings)
+    addresses = media_addresses(settings)
     others = "".join(
         f"\n           {scheme}://{address}:{server.port}/"
         for address in addresses
