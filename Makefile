@@ -11,7 +11,7 @@ ARGS ?=
 
 help: ## these lines
 	@echo "lianmai: make VERB"
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-7s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## make .venv with everything in it
 	@scripts/setup_venv.sh
