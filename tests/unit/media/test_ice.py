@@ -1,0 +1,314 @@
+"""ICE-lite: what is answered, what is dropped, which address is used, when silence ends it."""
+
+import pytest
+from aioice import stun
+
+from media.errors import RemoteProtocolError
+from media.ice import (
+    MAX_VALID_ADDRESSES,
+    Address,
+    AddressSelected,
+    IceClosed,
+    IceEvent,
+    IceLite,
+    PeerHeard,
+    PeerSilent,
+    binding_response,
+    new_credentials,
+    parse_binding_request_untrusted,
+    stun_local_ufrag_untrusted,
+)
+
+UFRAG, PWD = "srvU", "server-password-0123456789"
+REMOTE = "cliU"
+WIFI: Address = ("192.0.2.1", 5000)
+CELL: Address = ("198.51.100.7", 6000)
+
+
+def check(
+    *,
+    username: str | None = f"{UFRAG}:{REMOTE}",
+    pwd: str | None = PWD,
+    use_candidate: bool = False,
+    kind: stun.Class = stun.Class.REQUEST,
+) -> bytes:
+    message = stun.Message(stun.Method.BINDING, kind, transaction_id=b"0123456789ab")
+    if username is not None:
+        message.attributes["USERNAME"] = username
+    message.attributes["PRIORITY"] = 1
+    message.attributes["ICE-CONTROLLING"] = 7
+    if use_candidate:
+        message.attributes["USE-CANDIDATE"] = None
+    if pwd is not None:
+        message.add_message_integrity(pwd.encode())
+    else:
+        message.add_fingerprint()
+    return bytes(message)
+
+
+def agent(now: float = 0.0) -> IceLite:
+    return IceLite(UFRAG, PWD, now, remote_ufrag=REMOTE)
+
+
+def events(ice: IceLite) -> list[IceEvent]:
+    found = []
+    while (event := ice.poll_event()) is not None:
+        found.append(event)
+    return found
+
+
+def answers(ice: IceLite) -> list[tuple[bytes, Address]]:
+    found = []
+    while (transmit := ice.poll_transmit()) is not None:
+        found.append(transmit)
+    return found
+
+
+def test_a_check_is_answered_and_its_address_used() -> None:
+    ice = agent()
+    ice.handle_datagram(check(), WIFI, 1.0)
+    assert events(ice) == [AddressSelected(WIFI, nominated=False)]
+    assert ice.is_valid_address(WIFI)
+    ((data, address),) = answers(ice)
+    assert address == WIFI
+    answer = stun.parse_message(data)
+    assert answer.message_class is stun.Class.RESPONSE
+    assert answer.transaction_id == b"0123456789ab"
+    assert answer.attributes["XOR-MAPPED-ADDRESS"] == WIFI
+    assert answer.check_message_integrity(PWD.encode())
+    assert "FINGERPRINT" in answer.attributes
+
+
+@pytest.mark.parametrize(
+    ("address", "mapped"),
+    [
+        (("203.0.113.9", 65535), ("203.0.113.9", 65535)),
+        (("2001:db8::5", 4000, 0, 0), ("2001:db8::5", 4000)),
+        (("::ffff:192.0.2.33", 80, 0, 0), ("192.0.2.33", 80)),
+        (("fe80::1%eth0", 9, 0, 3), ("fe80::1", 9)),
+    ],
+)
+def test_response_equals_the_oracle(address: Address, mapped: tuple[str, int]) -> None:
+    oracle = stun.Message(stun.Method.BINDING, stun.Class.RESPONSE, transaction_id=b"t" * 12)
+    oracle.attributes["XOR-MAPPED-ADDRESS"] = mapped
+    oracle.add_message_integrity(PWD.encode())
+    assert binding_response(b"t" * 12, address, PWD) == bytes(oracle)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (check(pwd="another-password-9876543210"), "stun_wrong_integrity"),
+        (check(username=f"other:{REMOTE}"), "stun_wrong_username"),
+        (check(username=f"{UFRAG}:stranger"), "stun_wrong_username"),
+        (check(username=UFRAG), "stun_incomplete"),
+        (check(username=None), "stun_incomplete"),
+        (check(pwd=None), "stun_incomplete"),
+        (check()[:-8], "bad_stun"),
+        (check() + b"\0", "bad_stun"),
+        (check()[:-1] + b"\xff", "bad_stun"),
+        (bytes(2000), "bad_stun"),
+    ],
+)
+def test_what_does_not_authenticate_is_counted_and_never_answered(data: bytes, reason: str) -> None:
+    ice = agent()
+    ice.handle_datagram(data, WIFI, 1.0)
+    assert answers(ice) == []
+    assert events(ice) == []
+    assert ice.dropped == {reason: 1}
+    assert not ice.is_valid_address(WIFI)
+    assert ice.next_deadline() == 30.0, "unauthenticated bytes keep nobody alive"
+
+
+@pytest.mark.parametrize("kind", [stun.Class.INDICATION, stun.Class.RESPONSE, stun.Class.ERROR])
+def test_other_stun_is_ignored(kind: stun.Class) -> None:
+    ice = agent()
+    ice.handle_datagram(check(kind=kind), WIFI, 1.0)
+    assert answers(ice) == []
+    assert ice.dropped == {}
+
+
+def test_integrity_without_fingerprint_is_incomplete() -> None:
+    message = stun.Message(stun.Method.BINDING, stun.Class.REQUEST)
+    message.attributes["USERNAME"] = f"{UFRAG}:{REMOTE}"
+    message.add_message_integrity(PWD.encode())
+    data = bytes(message)[:-8]
+    data = data[:2] + (len(data) - 20).to_bytes(2, "big") + data[4:]
+    with pytest.raises(RemoteProtocolError, match="stun_incomplete"):
+        parse_binding_request_untrusted(data)
+
+
+def test_a_request_cut_at_every_length_is_dropped() -> None:
+    whole = check()
+    for length in range(len(whole)):
+        with pytest.raises(RemoteProtocolError):
+            parse_binding_request_untrusted(whole[:length])
+
+
+def test_attributes_of_wrong_length_are_bad_stun() -> None:
+    # PRIORITY with two bytes: aioice raises struct.error, not ValueError.
+    body = b"\x00\x24\x00\x02\x00\x01\x00\x00"
+    data = b"\x00\x01" + len(body).to_bytes(2, "big") + b"\x21\x12\xa4\x42" + bytes(12) + body
+    with pytest.raises(RemoteProtocolError, match="bad_stun"):
+        parse_binding_request_untrusted(data)
+
+
+def test_the_first_address_is_used_until_one_is_nominated() -> None:
+    ice = agent()
+    ice.handle_datagram(check(), WIFI, 1.0)
+    ice.handle_datagram(check(), CELL, 1.1)
+    assert ice.selected == WIFI
+    assert ice.is_valid_address(CELL)
+    ice.handle_datagram(check(use_candidate=True), CELL, 1.2)
+    assert events(ice) == [AddressSelected(WIFI, False), AddressSelected(CELL, True)]
+    ice.handle_datagram(check(), WIFI, 1.3)
+    assert ice.selected == CELL, "only a nomination moves a nominated session"
+
+
+def test_a_phone_that_moves_nominates_again() -> None:
+    ice = agent()
+    ice.handle_datagram(check(use_candidate=True), WIFI, 1.0)
+    ice.handle_datagram(check(use_candidate=True), WIFI, 3.5)
+    ice.handle_datagram(check(use_candidate=True), CELL, 9.0)
+    assert events(ice) == [AddressSelected(WIFI, True), AddressSelected(CELL, True)]
+    assert ice.selected == CELL
+
+
+def test_valid_addresses_are_bounded_and_keep_the_selected() -> None:
+    ice = agent()
+    ice.handle_datagram(check(use_candidate=True), WIFI, 1.0)
+    others: list[Address] = [("198.51.100.1", port) for port in range(1, 40)]
+    for address in others:
+        ice.handle_datagram(check(), address, 2.0)
+    valid = [address for address in [WIFI, *others] if ice.is_valid_address(address)]
+    assert len(valid) == MAX_VALID_ADDRESSES
+    assert WIFI in valid
+    assert others[-1] in valid
+
+
+# --- liveness ---
+
+
+def test_no_check_ever_ends_in_ice_timeout() -> None:
+    ice = agent(now=100.0)
+    assert ice.next_deadline() == 130.0
+    ice.handle_timeout(129.9)
+    assert events(ice) == []
+    ice.handle_timeout(130.0)
+    assert events(ice) == [IceClosed("ice_timeout")]
+    assert ice.next_deadline() is None
+
+
+def test_silence_is_told_then_ends_the_session() -> None:
+    ice = agent()
+    ice.handle_datagram(check(), WIFI, 10.0)
+    events(ice)
+    assert ice.next_deadline() == 15.0
+    ice.handle_timeout(15.0)
+    assert events(ice) == [PeerSilent()]
+    assert ice.next_deadline() == 40.0
+    ice.handle_timeout(39.9)
+    assert events(ice) == []
+    ice.handle_timeout(40.0)
+    assert events(ice) == [IceClosed("silent")]
+    answers(ice)
+    ice.handle_datagram(check(), WIFI, 41.0)
+    ice.heard(41.0)
+    ice.handle_timeout(99.0)
+    assert answers(ice) == []
+    assert events(ice) == []
+
+
+@pytest.mark.parametrize("by_media", [True, False])
+def test_a_silent_peer_is_heard_again(by_media: bool) -> None:
+    ice = agent()
+    ice.handle_datagram(check(), WIFI, 0.0)
+    ice.handle_timeout(5.0)
+    events(ice)
+    if by_media:
+        ice.heard(7.0)
+    else:
+        ice.handle_datagram(check(), WIFI, 7.0)
+    assert events(ice) == [PeerHeard()]
+    assert ice.next_deadline() == 12.0
+
+
+def test_media_keeps_a_peer_from_falling_silent() -> None:
+    ice = agent()
+    ice.handle_datagram(check(), WIFI, 0.0)
+    events(ice)
+    for tick in range(1, 100):
+        ice.heard(float(tick))
+        ice.handle_timeout(float(tick))
+    assert events(ice) == []
+
+
+def test_a_late_timer_tells_both_at_once() -> None:
+    ice = agent()
+    ice.handle_datagram(check(), WIFI, 0.0)
+    events(ice)
+    ice.handle_timeout(60.0)
+    assert events(ice) == [PeerSilent(), IceClosed("silent")]
+
+
+# --- restart ---
+
+
+def test_restart_keeps_the_old_credentials_until_the_new_are_used() -> None:
+    ice = agent()
+    ice.handle_datagram(check(use_candidate=True), WIFI, 1.0)
+    new = ice.restart("cliV", "client-password-new-0123456")
+    assert list(ice.local_ufrags) == [new.ufrag, UFRAG]
+    ice.handle_datagram(check(use_candidate=True), WIFI, 2.0)
+    assert len(answers(ice)) == 2
+    assert ice.dropped == {}
+
+    events(ice)
+    ice.handle_datagram(check(username=f"{new.ufrag}:cliV", pwd=new.pwd), CELL, 3.0)
+    assert events(ice) == [AddressSelected(CELL, False)]
+    assert list(ice.local_ufrags) == [new.ufrag]
+    assert not ice.is_valid_address(WIFI), "it must prove itself with the new credentials"
+    answers(ice)
+    ice.handle_datagram(check(), WIFI, 4.0)
+    assert answers(ice) == []
+    assert ice.dropped == {"stun_wrong_username": 1}
+
+
+def test_a_forged_check_does_not_finish_a_restart() -> None:
+    ice = agent()
+    ice.handle_datagram(check(), WIFI, 1.0)
+    new = ice.restart("cliV", "client-password-new-0123456")
+    ice.handle_datagram(check(username=f"{new.ufrag}:cliV", pwd=PWD), CELL, 2.0)
+    assert list(ice.local_ufrags) == [new.ufrag, UFRAG]
+    assert ice.selected == WIFI
+
+
+def test_a_second_restart_replaces_the_unused_first() -> None:
+    ice = agent()
+    first = ice.restart("cliV", "x" * 22)
+    second = ice.restart("cliW", "y" * 22)
+    assert first.ufrag != second.ufrag
+    assert list(ice.local_ufrags) == [second.ufrag, UFRAG]
+
+
+# --- helpers ---
+
+
+def test_peeking_finds_the_ufrag_without_checking_anything() -> None:
+    assert stun_local_ufrag_untrusted(check(pwd="wrong")) == UFRAG
+    assert stun_local_ufrag_untrusted(check(username=None)) is None
+    assert stun_local_ufrag_untrusted(check(username="nocolon")) is None
+    assert stun_local_ufrag_untrusted(check(username="ü:x")) is None
+    assert stun_local_ufrag_untrusted(b"") is None
+    whole = check()
+    for length in range(len(whole)):
+        assert stun_local_ufrag_untrusted(whole[:length]) in (None, UFRAG)
+
+
+def test_credentials_are_ice_chars_of_sufficient_length() -> None:
+    made = [new_credentials() for _ in range(200)]
+    assert len({each.ufrag for each in made}) == 200
+    for each in made:
+        assert len(each.ufrag) == 12
+        assert len(each.pwd) == 32
+        assert all(char.isalnum() or char in "+/" for char in each.ufrag + each.pwd)
