@@ -7,6 +7,9 @@ person go to that person's connections alone.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Final
+
 from signaling.ids import Subject
 from signaling.lane import Lane
 from signaling.protocol import (
@@ -50,14 +53,16 @@ def visible_to(event: LogEvent, subject: str, is_staff: bool) -> bool:
     return person is None or is_staff or person == subject
 
 
+LANES: Final[Mapping[type[OutMessage], Lane]] = {
+    QuestionAsked: Lane.QUESTION,
+    QuestionAnswered: Lane.QUESTION,
+    QuestionDismissed: Lane.QUESTION,
+    ChatSaid: Lane.CHAT,
+    Counts: Lane.AMBIENT,
+}
+"""Everything else, direct replies included, travels in `CONTROL`."""
+
+
 def lane_of(message: OutMessage) -> Lane:
-    """The lane in which a message leaves. Direct replies travel in `CONTROL`."""
-    match message:
-        case QuestionAsked() | QuestionAnswered() | QuestionDismissed():
-            return Lane.QUESTION
-        case ChatSaid():
-            return Lane.CHAT
-        case Counts():
-            return Lane.AMBIENT
-        case _:
-            return Lane.CONTROL
+    """The lane in which a message leaves."""
+    return LANES.get(type(message), Lane.CONTROL)

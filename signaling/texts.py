@@ -26,9 +26,10 @@ def clean_text(text: str, field: str, max_chars: int) -> str:
     """
     if has_surrogate(text):
         raise Refusal("bad_message", f"{field}: not a valid Unicode text.")
-    spaced = " ".join(unicodedata.normalize("NFC", text).split())
+    # Whitespace first: new lines are control characters too. NFC last: stripping joins neighbours.
+    spaced = " ".join(text.split())
     kept = "".join(ch for ch in spaced if ch not in _BIDI_AND_INVISIBLE and not _is_control(ch))
-    cleaned = " ".join(kept.split())
+    cleaned = " ".join(unicodedata.normalize("NFC", kept).split())
     if len(cleaned) > max_chars:
         raise Refusal("too_large", f"{field}: more than {max_chars} characters.")
     return "" if is_blank(cleaned) else cleaned

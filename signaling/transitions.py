@@ -1,7 +1,7 @@
 """Transition tables that can be tested for holes and can draw themselves.
 
-A table answers one question for every pair of state and input: where does it go, does nothing
-happen, or which refusal is the answer? What else a move needs (a free seat, a grant) is checked by
+A table answers one question for every pair of state and input: where does it go, does it stay,
+or which refusal is the answer? What else a move needs (a free seat, a grant) is checked by
 the fold that owns the table and is listed with the move as `may_refuse`.
 """
 
@@ -61,7 +61,7 @@ class Table(Generic[S]):
         return "\n".join(lines)
 
     def markdown(self) -> str:
-        """Every pair as a Markdown table: `→ state`, `–` (nothing happens) or the refusal."""
+        """Every pair as a Markdown table: `→ state`, `–` (the state stays) or the refusal."""
         head = "| | " + " | ".join(self.states) + " |"
         rule = "|---|" + "---|" * len(self.states)
         rows = [

@@ -18,6 +18,7 @@ from signaling.texts import clean_text, has_control, is_blank
         ("  这个 适合\n油皮吗？\t", "这个 适合 油皮吗？"),
         ("a\u3000b", "a b"),
         ("e\u0301", "é"),
+        ("e\x00\u0301", "é"),
         ("a\x00b\x1b[31mc\x85", "ab[31mc"),
         ("\u202egnp.exe", "gnp.exe"),
         ("a\u200b\ufeff b", "a b"),
