@@ -135,6 +135,8 @@ def parse_binding_request_untrusted(data: bytes) -> BindingRequest | None:
     """
     if len(data) > MAX_STUN_BYTES:
         raise RemoteProtocolError("bad_stun", "longer than any check")
+    if not _attributes_fit(data):
+        raise RemoteProtocolError("bad_stun", "an attribute reaches beyond the message")
     try:
         message = stun.parse_message(data)
     except (ValueError, struct.error) as error:
@@ -157,6 +159,14 @@ def parse_binding_request_untrusted(data: bytes) -> BindingRequest | None:
         use_candidate="USE-CANDIDATE" in attributes,
         message=message,
     )
+
+
+def _attributes_fit(data: bytes) -> bool:
+    """Whether the attributes fill the message exactly; aioice silently shortens the last one."""
+    offset, end = STUN_HEADER_BYTES, len(data)
+    while offset + 4 <= end:
+        offset += 4 + ((_ATTRIBUTE.unpack_from(data, offset)[1] + 3) & ~3)
+    return offset == end
 
 
 def binding_response(transaction_id: bytes, address: Address, pwd: str) -> bytes:
