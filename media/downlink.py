@@ -13,6 +13,7 @@ from typing import Final, Literal, Protocol
 
 from media import rtcp
 from media.forwarder import Feed, Forwarder, Segment
+from media.ice import Address
 from media.media_clock import MediaClock
 from media.rtp import ABS_SEND_TIME_URI, ExtensionLayout, extension_layout
 from media.srtp import OutBuffer
@@ -24,8 +25,6 @@ lip sync needs; RFC 3550 §6.2 allows no more often than 5 s at these rates."""
 RESENDS_PER_S: Final = 400.0
 RESEND_BURST: Final = 200.0
 """Packets. Room for 20 % loss at 2,000 packets a second; a NACK storm gets no more."""
-
-Address = tuple[str, int]
 
 
 class Protector(Protocol):
@@ -219,16 +218,15 @@ class Downlink:
         streams, and about once a second. The timestamp of a report is the one that the forwarder
         gives to a frame captured `now`, so audio and video of a seat agree.
         """
-        reports = b""
-        names: list[tuple[int, str]] = []
+        reports = names = b""
         for stream in self.streams.values():
             report = _sender_report(stream, now, wall_offset_s, clock_of)
             if report is not None:
                 reports += report
                 segment = stream.forwarder.segment
                 assert segment is not None, "a report was made from an open segment"
-                names.append((stream.ssrc, segment.feed.cname))
-        return reports + rtcp.build_sdes(names) if names else None
+                names += rtcp.build_sdes(stream.ssrc, segment.feed.cname)
+        return reports + names or None
 
 
 def _sender_report(

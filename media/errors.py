@@ -1,10 +1,10 @@
 """Errors of the media plane.
 
-    MediaError
-    ├── ProtocolError
-    │   ├── LocalProtocolError     our caller misused a core (a bug of ours)
-    │   └── RemoteProtocolError    the peer sent something wrong; parsers raise only this
-    └── OfferRefused               a well-formed offer that we will not answer; carries a code
+MediaError
+├── ProtocolError
+│   ├── LocalProtocolError     our caller misused a core (a bug of ours)
+│   └── RemoteProtocolError    the peer sent something wrong; parsers raise only this
+└── OfferRefused               a well-formed offer that we will not answer; carries a code
 """
 
 from __future__ import annotations

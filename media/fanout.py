@@ -19,8 +19,9 @@ import struct
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
-from media.downlink import Address, OutStream
+from media.downlink import OutStream
 from media.forwarder import Segment
+from media.ice import Address
 from media.payload.vp8 import renumber
 from media.rtp import (
     EXTENSION_WORD,

@@ -25,11 +25,17 @@ class Peer:
         self.packets_in = 0
         self.bytes_in = 0
         self.srtp_profile: str | None = None
+        self.is_heard = False
         self._dropped: dict[str, int] = {}
 
     @property
     def is_connected(self) -> bool:
         return self.transport.srtp_out is not None and not self.transport.is_closed
+
+    def take_heard(self) -> bool:
+        """Whether authenticated media came since the last call."""
+        is_heard, self.is_heard = self.is_heard, False
+        return is_heard
 
     def drop(self, reason: str) -> None:
         """Count something that was dropped, by reason."""
@@ -49,6 +55,7 @@ class Peer:
         if plain is None:
             self.drop("srtcp")
             return []
+        self.is_heard = True
         try:
             return parse_compound_untrusted(plain)
         except RemoteProtocolError as error:

@@ -28,9 +28,12 @@ MAX_SSRCS: Final = 16
 class PublishedTrack:
     """A track and who is fed from it. `slots` holds everyone whose forwarder may want it."""
 
-    __slots__ = ("cname", "codec", "has_started", "info", "is_muted", "slots", "source")
+    __slots__ = ("cname", "codec", "has_started", "info", "is_muted", "peer_id", "slots", "source")
 
-    def __init__(self, info: TrackInfo, codec: Codec, source: SourceTrack, cname: str) -> None:
+    def __init__(
+        self, peer_id: PeerId, info: TrackInfo, codec: Codec, source: SourceTrack, cname: str
+    ) -> None:
+        self.peer_id = peer_id
         self.info = info
         self.codec = codec
         self.source = source
@@ -72,6 +75,7 @@ class Publisher(Peer):
         if plain is None:
             self.drop("srtp")
             return None
+        self.is_heard = True
         self.packets_in += 1
         self.bytes_in += len(plain)
         try:

@@ -1,8 +1,9 @@
 """RTCP: reading compound packets that nobody vouches for, and writing the few that we send.
 
-Parsing is aiortc's, held behind `parse_compound_untrusted`; its NACK lists do not wrap (PID 65535
-with BLP 3 reads as 65535, 65536, 65537, and writing `[65535, 0]` raises), so both ways go through
-16-bit arithmetic here. RFC 3550 §6, RFC 4585 §6, RFC 5104 §4.3.1, draft-alvestrand-rmcat-remb-03.
+Parsing is aiortc's, held behind `parse_compound_untrusted`, with three of its edges taken off: NACK
+lists do not wrap there (PID 65535 with BLP 3 reads as 65535, 65536, 65537, and writing `[65535, 0]`
+raises); any transport feedback reads as a NACK; an SDES packet of several chunks fails, and the
+whole compound with it. RFC 3550 §6, RFC 4585 §6, RFC 5104 §4.3.1, draft-alvestrand-rmcat-remb-03.
 """
 
 from __future__ import annotations
@@ -29,7 +30,6 @@ from aiortc.rtp import (
     RtcpReceiverInfo,
     RtcpRrPacket,
     RtcpRtpfbPacket,
-    RtcpSdesPacket,
     RtcpSrPacket,
     pack_packets_lost,
     pack_remb_fci,
@@ -46,7 +46,6 @@ __all__ = [
     "RtcpReceiverInfo",
     "RtcpRrPacket",
     "RtcpRtpfbPacket",
-    "RtcpSdesPacket",
     "RtcpSrPacket",
     "build_bye",
     "build_fir",
@@ -84,17 +83,28 @@ _SSRCS = struct.Struct("!II")
 
 
 def parse_compound_untrusted(data: bytes) -> list[AnyRtcpPacket]:
-    """All known packets of one decrypted RTCP datagram; unknown types are skipped.
+    """The packets of one decrypted RTCP datagram; SDES and unknown types are skipped.
 
     Reduced-size packets (RFC 5506) are accepted. NACK lists hold 16-bit sequence numbers.
     Raises `RemoteProtocolError` for anything malformed, then nothing of the datagram is used.
     """
-    try:
-        packets = RtcpPacket.parse(data)
-    except (ValueError, IndexError, struct.error) as error:
-        raise RemoteProtocolError("bad_rtcp", str(error)) from error
-    if len(packets) > MAX_PACKETS:
-        raise RemoteProtocolError("rtcp_too_many")
+    packets: list[AnyRtcpPacket] = []
+    position = count = 0
+    while position < len(data):
+        if position + 4 > len(data):
+            raise RemoteProtocolError("bad_rtcp", "header truncated")
+        count += 1
+        if count > MAX_PACKETS:
+            raise RemoteProtocolError("rtcp_too_many")
+        end = position + 4 + 4 * int.from_bytes(data[position + 2 : position + 4], "big")
+        if end > len(data):
+            raise RemoteProtocolError("bad_rtcp", "packet truncated")
+        if data[position + 1] != RTCP_SDES:
+            try:
+                packets += RtcpPacket.parse(data[position:end])
+            except (ValueError, IndexError, struct.error) as error:
+                raise RemoteProtocolError("bad_rtcp", str(error)) from error
+        position = end
     for packet in packets:
         if isinstance(packet, RtcpRtpfbPacket):
             packet.lost = [seq & 0xFFFF for seq in packet.lost]
@@ -171,16 +181,11 @@ def _pack_reports(reports: Sequence[RtcpReceiverInfo]) -> bytes:
     )
 
 
-def build_sdes(chunks: Iterable[tuple[int, str]]) -> bytes:
-    """CNAME chunks `(ssrc, cname)`, each padded to its own 32-bit boundary (RFC 3550 §6.5)."""
-    payload = b""
-    count = 0
-    for ssrc, cname in chunks:
-        text = cname.encode()[:255]
-        chunk = ssrc.to_bytes(4, "big") + bytes((_SDES_CNAME, len(text))) + text
-        payload += chunk + bytes(4 - len(chunk) % 4)
-        count += 1
-    return pack_rtcp_packet(RTCP_SDES, count, payload)
+def build_sdes(ssrc: int, cname: str) -> bytes:
+    """The CNAME of one SSRC (RFC 3550 §6.5). One packet each: aiortc reads no second chunk."""
+    text = cname.encode()[:255]
+    chunk = ssrc.to_bytes(4, "big") + bytes((_SDES_CNAME, len(text))) + text
+    return pack_rtcp_packet(RTCP_SDES, 1, chunk + bytes(4 - len(chunk) % 4))
 
 
 def build_bye(ssrcs: Sequence[int]) -> bytes:

@@ -314,7 +314,7 @@ class SourceTrack:
         local = self.options.local_ssrc
         report = self._reception.take_report(ssrc, now)
         compound = rtcp.build_receiver_report(local, [report])
-        compound += rtcp.build_sdes([(local, self.options.cname)])
+        compound += rtcp.build_sdes(local, self.options.cname)
         if self.options.remb_bps is not None:
             compound += rtcp.build_remb(local, self.options.remb_bps, [ssrc])
         return compound

@@ -27,9 +27,10 @@ from typing import Final
 
 import ifaddr
 
+from media.assembly import PlaneOptions
 from media.certificate import Certificate
 from media.ice import Address
-from media.plane import MediaPlane, PlaneOptions
+from media.plane import MediaPlane
 from media.seam import Command, EventHandler
 from media.seam_socket import SeamServer
 from media.udp import UdpPort, UdpStats

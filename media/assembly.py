@@ -1,0 +1,181 @@
+"""From an agreed offer to a peer with its tracks or slots, and the answer that says so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from media.certificate import Certificate
+from media.downlink import OutOptions
+from media.ice import new_credentials
+from media.media_clock import PublisherClock
+from media.negotiation import PlayedSection, PublishedSection, negotiate_play, negotiate_publish
+from media.publisher import PublishedTrack, Publisher
+from media.sdp import (
+    AnswerSection,
+    LocalTransport,
+    Offer,
+    build_answer,
+)
+from media.sdp import OutStream as AnsweredStream
+from media.seam import Answered, PlayOffer, PublishOffer, SlotInfo, TrackInfo, track_id
+from media.source_track import SourceOptions, SourceTrack
+from media.transport import PeerTransport
+from media.viewer import Viewer, ViewerSlot
+
+PUBLISHER_CEILING_BPS = 4_000_000
+"""What REMB allows a publisher: 1080p of a talking host; more only fills the viewers' links."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaneOptions:
+    """`addresses` are the advertised (ip, port), the most preferred first. `wall_offset_s` is
+    wall minus monotonic time. `randbits(n)` gives n unpredictable bits."""
+
+    addresses: tuple[tuple[str, int], ...]
+    certificate: Certificate
+    wall_offset_s: float
+    randbits: Callable[[int], int]
+    max_peers: int = 20_000
+    max_connecting: int = 2_000
+    """Peers whose handshake is not done; bounds what strangers can make us keep."""
+
+
+class Assembler:
+    """Builds peers; keeps nothing but the next source id. Raises `OfferRefused`."""
+
+    def __init__(self, options: PlaneOptions) -> None:
+        self._options = options
+        self._next_source_id = 1
+
+    def publisher(
+        self, command: PublishOffer, offer: Offer, now: float
+    ) -> tuple[Publisher, Answered]:
+        accepted = negotiate_publish(offer, command.sources, command.policy)
+        local, transport = self._transport(offer, now)
+        clock = PublisherClock()
+        tracks = tuple(self._track(command, each, clock) for each in accepted)
+        publisher = Publisher(command.peer_id, transport, tracks)
+        sections = {
+            each.section.mid: AnswerSection("recvonly", (each.codec,), each.extensions)
+            for each in accepted
+        }
+        return publisher, Answered(
+            command.request_id,
+            command.peer_id,
+            self._answer(offer, local, sections),
+            transport.ice_tag,
+            tracks=tuple(track.info for track in tracks),
+        )
+
+    def _track(
+        self, command: PublishOffer, accepted: PublishedSection, clock: PublisherClock
+    ) -> PublishedTrack:
+        section, codec = accepted.section, accepted.codec
+        announced = section.ssrcs[0] if section.ssrcs else None
+        options = SourceOptions(
+            source_id=self._next_source_id,
+            kind=accepted.kind,
+            codec=codec.name,
+            clock_rate=codec.clock_rate,
+            payload_type=codec.payload_type,
+            rtx_payload_type=codec.rtx_payload_type,
+            ssrc=announced.ssrc if announced else None,
+            rtx_ssrc=announced.rtx_ssrc if announced else None,
+            extension_ids={each.uri: each.id for each in accepted.extensions},
+            can_nack="nack" in codec.feedback,
+            can_pli="nack pli" in codec.feedback,
+            remb_bps=PUBLISHER_CEILING_BPS if accepted.kind == "video" else None,
+            local_ssrc=self._options.randbits(32),
+            cname=command.owner,
+            wall_offset_s=self._options.wall_offset_s,
+        )
+        self._next_source_id += 1
+        info = TrackInfo(
+            track_id(command.owner, accepted.source),
+            section.mid,
+            accepted.kind,
+            accepted.source,
+            codec.name,
+        )
+        source = SourceTrack(options, clock)
+        return PublishedTrack(command.peer_id, info, codec, source, command.owner)
+
+    def viewer(self, command: PlayOffer, offer: Offer, now: float) -> tuple[Viewer, Answered]:
+        accepted = negotiate_play(
+            offer,
+            max_audio=command.max_audio,
+            max_video=command.max_video,
+            policy=command.policy,
+        )
+        local, transport = self._transport(offer, now)
+        viewer = Viewer(command.peer_id, transport)
+        sections: dict[str, AnswerSection] = {}
+        places = {"audio": 0, "video": 0}
+        for each in accepted:
+            sections[each.section.mid] = self._slot(viewer, each, places[each.kind])
+            places[each.kind] += 1
+        return viewer, Answered(
+            command.request_id,
+            command.peer_id,
+            self._answer(offer, local, sections),
+            transport.ice_tag,
+            slots=tuple(
+                SlotInfo(mid, slot.kind, tuple(dict.fromkeys(c.name for c in slot.codecs)))
+                for mid, slot in viewer.slots.items()
+            ),
+        )
+
+    def _slot(self, viewer: Viewer, accepted: PlayedSection, place: int) -> AnswerSection:
+        randbits = self._options.randbits
+        mid = accepted.section.mid
+        options = OutOptions(
+            mid=mid,
+            kind=accepted.kind,
+            # Odd for media and even for RTX: the two can never be the same number.
+            ssrc=randbits(32) | 1,
+            rtx_ssrc=randbits(32) & ~1 if accepted.has_rtx else None,
+            # RFC 3711 §3.3.1: far from the wrap, or a lost first packet costs the rollover count.
+            first_seq=randbits(15),
+            first_timestamp=randbits(32),
+            first_rtx_seq=randbits(15),
+            extension_ids={each.uri: each.id for each in accepted.extensions},
+            can_nack=accepted.can_nack,
+        )
+        stream = viewer.downlink.add_stream(options)
+        viewer.slots[mid] = ViewerSlot(viewer, mid, accepted.kind, accepted.codecs, stream)
+        # The n-th audio and the n-th video slot are one stream: browsers keep those in lip sync.
+        answered = AnsweredStream(
+            stream_id=f"slot-{place}",
+            track_id=f"slot-{place}-{accepted.kind}",
+            cname="lianmai",
+            ssrc=options.ssrc,
+            rtx_ssrc=options.rtx_ssrc,
+        )
+        return AnswerSection("sendonly", accepted.codecs, accepted.extensions, answered)
+
+    def _transport(self, offer: Offer, now: float) -> tuple[LocalTransport, PeerTransport]:
+        credentials = new_credentials()
+        options = self._options
+        local = LocalTransport(
+            credentials.ufrag, credentials.pwd, options.certificate.fingerprint, options.addresses
+        )
+        transport = PeerTransport(
+            local_ufrag=credentials.ufrag,
+            local_pwd=credentials.pwd,
+            remote=offer.remote,
+            dtls_role=offer.dtls_role,
+            certificate=options.certificate,
+            now=now,
+        )
+        return local, transport
+
+    def _answer(
+        self, offer: Offer, local: LocalTransport, sections: dict[str, AnswerSection]
+    ) -> str:
+        return build_answer(
+            offer,
+            session_id=self._options.randbits(62) | 1,
+            transport=local,
+            sections=sections,
+        )
