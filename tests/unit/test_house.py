@@ -32,7 +32,6 @@ SHELLS = {
     "signaling/downlinks.py",
     "signaling/gather.py",
     "signaling/group_writer.py",
-    "signaling/hub.py",
     "signaling/log_reader.py",
     "signaling/media_link.py",
     "signaling/presence.py",
