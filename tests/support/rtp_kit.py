@@ -5,8 +5,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 
-from media.downlink import Address, Downlink, OutOptions, OutStream
+from media.downlink import Downlink, OutOptions, OutStream
 from media.forwarder import Feed
+from media.ice import Address
 from media.payload import inspect_untrusted
 from media.rtp import SourcePacket
 from media.srtp import AEAD_AES_128_GCM, SrtpProfile, SrtpReceiver, SrtpSender
