@@ -37,35 +37,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 async def run_demo(settings: Settings, args: argparse.Namespace) -> None:
     """Run until cancelled."""
-    async with running(settings) as server:
-        async with contextlib.AsyncExitStack() as stack:
-            if not args.no_host:
-                await stack.enter_async_context(_synthetic_host(server))
-            if args.viewers:
-                crowd = asyncio.create_task(
-                    _crowd(server, min(args.viewers, 50)), name="demo-crowd"
-                )
-                stack.push_async_callback(_end, crowd)
-            _print_links(server)
-            await server.wait_closed()
+    async with running(settings) as server, contextlib.AsyncExitStack() as stack:
+        if not args.no_host:
+            await stack.enter_async_context(_synthetic_host(server))
+        if args.viewers:
+            crowd = asyncio.create_task(_crowd(server, min(args.viewers, 50)), name="demo-crowd")
+            stack.push_async_callback(_end, crowd)
+        _print_links(server)
+        await server.wait_closed()
 
 
 def _mint(server: RunningServer, user: str, name: str, role: Role) -> str:
     return server.mint(DEFAULT_SHOP, ROOM, user, name, role, TOKEN_TTL_S)
 
 
-@contextlib.asynccontextmanager
-async def _synthetic_host(server: RunningServer):  # type: ignore[no-untyped-def]
-    child = Child(
+def _synthetic_host(server: RunningServer) -> Child:
+    """A process of its own: encoding must not disturb what it demonstrates."""
+    return Child(
         "synthetic-host",
         [sys.executable, "-m", "loadtest.publisher", "--whip", f"{server.url}/whip/{ROOM}"],
         env={**os.environ, TOKEN_VARIABLE: _mint(server, "host", "连麦小店", "host")},
     )
-    await child.start()
-    try:
-        yield child
-    finally:
-        await child.stop()
 
 
 async def _crowd(server: RunningServer, viewers: int) -> None:
