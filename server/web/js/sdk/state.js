@@ -1,0 +1,170 @@
+/**
+ * What the room looks like, folded from messages. No DOM, no sockets, no clock:
+ * `applyMessage(state, message)` changes `state` and returns the topics that changed.
+ * Applying an event twice gives the same state, so a replay after a resume is harmless.
+ */
+
+/** Newest chat messages kept; older ones are only on the server. */
+export const CHAT_KEPT = 200;
+/** Closed questions kept beside the open ones. */
+export const CLOSED_QUESTIONS_KEPT = 50;
+
+/**
+ * @typedef {object} RoomState
+ * @property {string} room
+ * @property {import('./types.js').You|null} you Null until the first `welcome`.
+ * @property {import('./types.js').Show} show
+ * @property {import('./types.js').Stage} stage
+ * @property {Map<string, import('./types.js').Question>} questions By id, in the order of asking.
+ * @property {import('./types.js').ChatMessage[]} chat Oldest first.
+ * @property {number} viewers
+ * @property {number} likes
+ * @property {{audio: number, video: number}} slots How many slots this room gives a viewer.
+ * @property {RTCIceServer[]} iceServers
+ *
+ * @typedef {'welcome'|'show'|'stage'|'questions'|'chat'|'counts'} Topic
+ */
+
+/** @returns {RoomState} */
+export function emptyState() {
+  return {
+    room: '',
+    you: null,
+    show: { show_id: '', phase: 'scheduled', title: '', started_ms: null, lost_until_ms: null, ended_ms: null },
+    stage: { seats_total: 1, seats: [], requests: [], invites: [] },
+    questions: new Map(),
+    chat: [],
+    viewers: 0,
+    likes: 0,
+    slots: { audio: 1, video: 1 },
+    iceServers: [],
+  };
+}
+
+/** @type {Record<string, (state: RoomState, message: import('./types.js').Message) => Topic[]>} */
+const FOLDS = {
+  welcome(state, message) {
+    state.room = message.room;
+    state.you = message.you;
+    state.show = message.show;
+    state.stage = { requests: [], invites: [], ...message.stage, seats: (message.stage.seats ?? []).map(wholeSeat) };
+    state.questions = new Map(message.questions.map((question) => [question.question_id, question]));
+    if (!message.recovered) state.chat = message.chat.slice(-CHAT_KEPT);
+    state.viewers = message.viewers;
+    state.likes = message.likes;
+    state.slots = message.slots;
+    state.iceServers = message.ice_servers ?? [];
+    return ['welcome', 'show', 'stage', 'questions', 'chat', 'counts'];
+  },
+  show_changed(state, { show }) {
+    state.show = show;
+    return ['show'];
+  },
+  seat_taken: putSeat,
+  seat_changed: putSeat,
+  seat_left(state, { seat, subject }) {
+    // Guarded by the subject: a replayed old event must not empty the seat of the next person.
+    state.stage = {
+      ...state.stage,
+      seats: state.stage.seats.filter((other) => other.seat !== seat || other.subject !== subject),
+    };
+    return ['stage'];
+  },
+  mic_requested(state, { request }) {
+    state.stage = { ...state.stage, requests: [...without(state.stage.requests, request.subject), request] };
+    return ['stage'];
+  },
+  mic_request_ended(state, { subject }) {
+    state.stage = { ...state.stage, requests: without(state.stage.requests, subject) };
+    return ['stage'];
+  },
+  invite_sent(state, { invite }) {
+    state.stage = { ...state.stage, invites: [...without(state.stage.invites, invite.subject), invite] };
+    return ['stage'];
+  },
+  invite_ended(state, { subject }) {
+    state.stage = { ...state.stage, invites: without(state.stage.invites, subject) };
+    return ['stage'];
+  },
+  question_asked(state, { question }) {
+    const known = state.questions.get(question.question_id);
+    if (known && known.phase !== 'open') return [];
+    state.questions.set(question.question_id, question);
+    return ['questions'];
+  },
+  question_answered(state, { question }) {
+    state.questions.set(question.question_id, question);
+    trimQuestions(state);
+    return ['questions'];
+  },
+  question_dismissed(state, { question_id: id }) {
+    const known = state.questions.get(id);
+    if (known) state.questions.set(id, { ...known, phase: 'dismissed' });
+    trimQuestions(state);
+    return ['questions'];
+  },
+  chat_said(state, { chat }) {
+    if (state.chat.some((known) => known.message_id === chat.message_id)) return [];
+    state.chat.push(chat);
+    if (state.chat.length > CHAT_KEPT) state.chat.splice(0, state.chat.length - CHAT_KEPT);
+    return ['chat'];
+  },
+  counts(state, { viewers, likes }) {
+    state.viewers = viewers;
+    state.likes = likes;
+    return ['counts'];
+  },
+};
+
+/**
+ * Fold one server message in. Unknown types change nothing (the protocol may grow).
+ * @param {RoomState} state
+ * @param {import('./types.js').Message} message
+ * @returns {Topic[]}
+ */
+export function applyMessage(state, message) {
+  return FOLDS[message.type]?.(state, message) ?? [];
+}
+
+/** What concerns one person. @param {RoomState} state @param {string} [subject] default: you */
+export function about(state, subject = state.you?.subject ?? '') {
+  const isTheirs = (record) => record.subject === subject;
+  return {
+    seat: state.stage.seats.find(isTheirs) ?? null,
+    request: state.stage.requests.find(isTheirs) ?? null,
+    invite: state.stage.invites.find(isTheirs) ?? null,
+    questions: [...state.questions.values()].filter(isTheirs),
+  };
+}
+
+/** @param {RoomState} state @param {string} grant */
+export function hasGrant(state, grant) {
+  return state.you?.grants.includes(grant) ?? false;
+}
+
+function putSeat(state, message) {
+  const seat = wholeSeat(message.seat);
+  const seats = state.stage.seats.filter(
+    (other) => other.seat !== seat.seat && other.subject !== seat.subject,
+  );
+  seats.push(seat);
+  seats.sort((a, b) => a.seat - b.seat);
+  state.stage = { ...state.stage, seats };
+  return ['stage'];
+}
+
+/** Servers may leave out what is empty. */
+function wholeSeat(seat) {
+  return { sources: [], muted: [], reconnecting_until_ms: null, ...seat };
+}
+
+function without(records, subject) {
+  return records.filter((record) => record.subject !== subject);
+}
+
+function trimQuestions(state) {
+  const closed = [...state.questions.values()].filter((question) => question.phase !== 'open');
+  for (const question of closed.slice(0, Math.max(0, closed.length - CLOSED_QUESTIONS_KEPT))) {
+    state.questions.delete(question.question_id);
+  }
+}
