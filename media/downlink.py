@@ -13,6 +13,7 @@ from typing import Final, Literal, Protocol
 
 from media import rtcp
 from media.forwarder import Feed, Forwarder, Segment
+from media.gop_cache import GopCache, GopReplay
 from media.ice import Address
 from media.media_clock import MediaClock
 from media.rtp import ABS_SEND_TIME_URI, ExtensionLayout, extension_layout
@@ -95,6 +96,7 @@ class OutStream:
         "nacked",
         "packets",
         "payload_bytes",
+        "replay",
         "report_due",
         "reported_revision",
         "reported_segment",
@@ -125,6 +127,7 @@ class OutStream:
         self.can_resend = options.can_nack and (
             options.rtx_ssrc is not None or not self.layout.is_stamped
         )
+        self.replay: GopReplay | None = None
         self.resend_budget = TokenBucket(RESENDS_PER_S, RESEND_BURST)
         self.packets = 0
         self.payload_bytes = 0
@@ -143,6 +146,35 @@ class OutStream:
     def point(self, feed: Feed | None) -> None:
         """Follow another source (see `Forwarder.point`); then see `forwarder.awaited_source`."""
         self.forwarder.point(feed)
+        if self.replay is not None and (feed is None or feed.source_id != self.replay.source_id):
+            self.replay = None
+
+    def pause(self) -> None:
+        """Send nothing until `resume`."""
+        self.forwarder.pause()
+        self.replay = None
+
+    def resume(self) -> None:
+        """Send again from the next key frame on; see `forwarder.awaited_source`."""
+        self.forwarder.resume()
+
+    def remove_source(self, source_id: int) -> None:
+        """The source is gone."""
+        self.forwarder.remove_source(source_id)
+        if self.replay is not None and self.replay.source_id == source_id:
+            self.replay = None
+
+    def begin_replay(self, cache: GopCache) -> bool:
+        """Start from the cached key frame of the target; False when nothing is cached.
+
+        For a newcomer to a source that ignores PLIs, or a viewer of one who lost the picture.
+        Then call `fan_out_replay` every few milliseconds while `replay` is not None.
+        """
+        if cache.packets is None:
+            return False
+        self.forwarder.restart()
+        self.replay = GopReplay(cache)
+        return True
 
     def handle_report(self, report: rtcp.RtcpReceiverInfo, compact_now: int) -> None:
         """A reception report block of the viewer about `ssrc` (RFC 3550 §6.4.1).

@@ -179,6 +179,8 @@ def fan_out(  # hot path
     for stream in streams:
         if stream.downlink.protector is None:
             continue
+        if stream.replay is not None and stream.replay.source_id == packets[0].source_id:
+            continue  # these packets are in the cache: the replay will come to them
         forwarder = stream.forwarder
         segment = forwarder.admit_run(packets) if is_run else None
         if segment is not None:
@@ -250,6 +252,32 @@ def _send_batch(  # hot path
     counters.packets += plan.packets
     counters.bytes += sent_bytes
     counters.runs += len(plan.runs)
+
+
+def fan_out_replay(
+    stream: OutStream,
+    max_packets: int,
+    *,
+    sender: RunSender,
+    buffer: OutBuffer,
+    stamp: int,
+    counters: FanOutCounters,
+) -> list[OutStream]:
+    """Send a newcomer the next packets of the cached group; `stream.replay` is None at its end.
+
+    Call it before the fan-out of what just arrived. Returns what `fan_out` returns.
+    """
+    replay = stream.replay
+    if replay is None:
+        return []
+    packets = replay.take(max_packets)
+    stream.replay = None  # so that the fan-out lets these through
+    switched = fan_out(
+        packets, [stream], sender=sender, buffer=buffer, stamp=stamp, counters=counters
+    )
+    if not replay.is_done:
+        stream.replay = replay
+    return switched
 
 
 def _is_consecutive(packets: Sequence[SourcePacket]) -> bool:

@@ -91,8 +91,8 @@ class Segment:
 class Forwarder:
     """Decides for each packet of any source whether, and as what, it goes out on one stream.
 
-    Commands: `point`, `pause`, `resume`, `remove_source`. Then offer it every packet of its
-    source(s) with `admit`, or whole runs with `admit_run`, and send what they return a segment for.
+    Commands: `point`, `pause`, `resume`, `restart`, `remove_source`. Then offer it every packet of
+    its source(s) with `admit`, or whole runs with `admit_run`, and send what gets a segment.
     While a video switch is pending the old source continues until a key frame of the new one
     starts, so both sources must be offered (`wants`). Audio switches at once.
 
@@ -154,6 +154,11 @@ class Forwarder:
     def resume(self) -> None:
         """Send again, video from the next key frame on."""
         self._paused = False
+
+    def restart(self) -> None:
+        """Begin again with the next key frame of the target, as if nothing had been sent of it."""
+        if self.segment is not None and self.segment.feed is self._target:
+            self._close()
 
     def remove_source(self, source_id: int) -> None:
         """The source is gone: forget it, as target too."""

@@ -75,12 +75,13 @@ class GopReplay:
     the viewer's NACKs or the next key frame.
     """
 
-    __slots__ = ("_cache", "_packets", "_position")
+    __slots__ = ("_cache", "_packets", "_position", "source_id")
 
     def __init__(self, cache: GopCache) -> None:
         self._cache = cache
         self._packets = cache.packets
         self._position = 0
+        self.source_id = self._packets[0].source_id if self._packets else -1
 
     @property
     def is_done(self) -> bool:
