@@ -25,7 +25,7 @@ class Counters:
     def __init__(self) -> None:
         self.http_refusals: Counter[str] = Counter()
         """By code of `signaling.errors` or `server.problems`."""
-        self.sessions: Counter[tuple[str, str]] = Counter()
+        self.sessions: Counter[tuple[str, ...]] = Counter()
         """By (whip | whep, created | refused | deleted)."""
         self.sockets_open = 0
         self.socket_closes: Counter[str] = Counter()

@@ -75,9 +75,9 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         if error.status == 413:
             counts["too_large"] += 1
             return refusal_response(Refusal("too_large"))
-        problem = from_http_exception(error)
-        counts[problem.code] += 1
-        return problem_response(problem)
+        said = from_http_exception(error)
+        counts[said.code] += 1
+        return problem_response(said)
     except ConnectionResetError:
         raise  # the client left while we answered; aiohttp closes quietly
     except Exception:
