@@ -108,12 +108,20 @@ async def _forward_lines(process: asyncio.subprocess.Process, sink: LineSink) ->
     while chunk := await process.stdout.read(65536):
         *lines, rest = (rest + chunk).split(b"\n")
         for line in lines:
-            sink(_text(line))
-        while len(rest) > MAX_LINE_BYTES:
-            sink(_text(rest[:MAX_LINE_BYTES]))
-            rest = rest[MAX_LINE_BYTES:]
+            for piece in _pieces(line):
+                sink(_text(piece))
+        # Without an end in sight, do not collect for ever.
+        *full, rest = _pieces(rest)
+        for piece in full:
+            sink(_text(piece))
     if rest:
         sink(_text(rest))
+
+
+def _pieces(line: bytes) -> list[bytes]:
+    """At least one piece; all but the last have the full length."""
+    starts = range(0, max(len(line), 1), MAX_LINE_BYTES)
+    return [line[start : start + MAX_LINE_BYTES] for start in starts]
 
 
 def _text(line: bytes) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import collections
-import contextlib
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -132,17 +131,23 @@ class EmbeddedStore:
         self.died.set_result(code)
 
     def _failure(self, what: str) -> str:
-        said = "".join(f"\n  {line}" for line in self._lines)
-        return f"the embedded store {what}; it said:{said}" if said else f"the store {what}"
+        # Its warnings say why; without any, its last lines must do.
+        lines = [line for line in self._lines if _is_warning(line)] or list(self._lines)
+        said = "".join(f"\n  {line}" for line in lines)
+        return f"the embedded store {what}" + (f"; it said:{said}" if said else "")
 
     def _take_line(self, line: str) -> None:
         self._lines.append(line)
-        # "123:M 22 Nov 2026 10:00:00.123 # text": the sign is the level (`#` is a warning).
-        with contextlib.suppress(IndexError):
-            if line.split(" ", 6)[5] == "#" and not any(text in line for text in NOISE):
-                log.warning("store_said", line=line)
-                return
-        log.debug("store_said", line=line)
+        if _is_warning(line):
+            log.warning("store_said", line=line)
+        else:
+            log.debug("store_said", line=line)
+
+
+def _is_warning(line: str) -> bool:
+    """In "123:M 22 Nov 2026 10:00:00.123 # text" the sign is the level."""
+    words = line.split(" ", 6)
+    return len(words) == 7 and words[5] == "#" and not any(noise in line for noise in NOISE)
 
 
 def _folder_of(data_dir: Path) -> Path:

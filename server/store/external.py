@@ -32,8 +32,7 @@ async def inspect_external(client: Redis, url: str) -> ExternalFacts:
     try:
         info: dict[str, Any] = await client.info()
     except (RedisError, OSError) as error:
-        # The handshake of a connection gives it as a plain ConnectionError.
-        if isinstance(error, AuthenticationError) or "uthentication" in str(error):
+        if _is_about_password(error):
             raise StoreError(
                 f"the store at {place} wants another password; give the whole URL,"
                 " redis://:PASSWORD@HOST:PORT, in LIANMAI_REDIS or the settings file"
@@ -47,6 +46,14 @@ async def inspect_external(client: Redis, url: str) -> ExternalFacts:
         version=_usable_version(info, place),
         promise=await _promise(client),
         warnings=_warnings(info),
+    )
+
+
+def _is_about_password(error: Exception) -> bool:
+    # The handshake of a new connection wraps it into a plain ConnectionError.
+    words = ("authentication required", "username-password")
+    return isinstance(error, AuthenticationError) or any(
+        word in str(error).lower() for word in words
     )
 
 
