@@ -17,11 +17,12 @@ from server.errors import StoreError, StoreInUse
 from server.settings import Settings
 from server.store import open_store
 from server.store.embedded import EmbeddedStore
+from server.store.folder_lock import acquire_lock
 
 LIMIT_S = 30
 # A program that opens the store, writes without pause, and says what was acknowledged.
 WRITER = """
-import asyncio, sys
+import sys, uvloop
 from pathlib import Path
 from server.settings import Settings
 from server.store import open_store
@@ -34,7 +35,7 @@ async def main():
             print(number, flush=True)
             number += 1
 
-asyncio.run(main())
+uvloop.run(main())
 """
 
 
@@ -96,6 +97,16 @@ async def test_kill_9_of_the_program_loses_nothing_acknowledged(tmp_path: Path) 
     # At once, while the orphan may still be writing: the new start must wait for its end.
     async with open_store(settings(tmp_path)) as store:
         assert await last_written(store.client) >= seen
+
+
+async def test_the_store_dies_with_its_program(tmp_path: Path) -> None:
+    async with writer(tmp_path) as process:
+        await acknowledged(process, at_least=1)
+        process.send_signal(signal.SIGKILL)
+        await process.wait()
+    # The store holds the lock as long as it lives. Under another name nobody ends it as an orphan.
+    folder, stranger = tmp_path / "store", tmp_path / "not-its.conf"
+    (await acquire_lock(folder, config_path=stranger, wait_s=LIMIT_S)).release()
 
 
 async def test_kill_9_of_the_store_process_is_reported_and_loses_nothing(tmp_path: Path) -> None:
