@@ -43,7 +43,7 @@ if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
     "$python" -m venv --clear .venv
 fi
 say "setup: installing packages (a few minutes the first time) ..."
-if ! .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'; then
+if ! .venv/bin/python -m pip install --quiet --quiet --disable-pip-version-check --editable '.[test]'; then
     say "setup: packages could not be installed; the lines above say why. Then: make setup"
     exit 1
 fi
