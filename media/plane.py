@@ -48,7 +48,7 @@ from media.seam import (
     RestartIce,
     Stats,
 )
-from media.stats import peer_stats
+from media.stats import Traffic, peer_stats
 from media.switchboard import Switchboard
 from media.transport import AddressChanged, Closed, Connected, Heard, Silent
 from media.viewer import Viewer, ViewerSlot
@@ -82,6 +82,7 @@ class MediaPlane:
         self._sweep_due: float | None = None
         self._totals = {"opened": 0, "closed": 0, "refused": 0, "ignored": 0}
         self._dropped: dict[str, int] = {}
+        self._traffic = Traffic()
 
     # --- commands -------------------------------------------------------------------------------
 
@@ -331,6 +332,7 @@ class MediaPlane:
         if self._peers.pop(peer.peer_id, None) is None:
             return
         self._totals["closed"] += 1
+        self._traffic.close(peer)
         self._connecting.pop(peer.peer_id, None)
         self._quality.pop(peer.peer_id, None)
         for ufrag in peer.ufrags:
@@ -405,9 +407,14 @@ class MediaPlane:
     def _report(self, command: QueryStats) -> None:
         wanted: Iterable[PeerId] = command.peer_ids or tuple(self._peers)
         peers = tuple(peer_stats(self._peers[each]) for each in wanted if each in self._peers)
+        self._events.append(Stats(command.request_id, peers, self.totals()))
+
+    def totals(self) -> dict[str, int]:
+        """Counters of the whole plane since it began, and present sizes (see `Stats`)."""
         counters = self._switchboard.counters
-        totals = {
+        return {
             **self._totals,
+            **self._traffic.totals(self._peers.values()),
             "peers": len(self._peers),
             "connecting": len(self._connecting),
             "publishers": len(self._publishers),
@@ -419,7 +426,6 @@ class MediaPlane:
             "fanout_refused": counters.refused,
             **{f"dropped_{reason}": count for reason, count in self._dropped.items()},
         }
-        self._events.append(Stats(command.request_id, peers, totals))
 
     def _drop(self, reason: str) -> None:
         self._dropped[reason] = self._dropped.get(reason, 0) + 1

@@ -2,11 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Final
+
 from media.peer import Peer
 from media.publisher import Publisher
 from media.rtp import HEADER_BYTES
 from media.seam import PeerStats
 from media.viewer import Viewer
+
+TRAFFIC: Final = (
+    "packets_in",
+    "bytes_in",
+    "packets_out",
+    "bytes_out",
+    "nacks_in",
+    "nacks_out",
+    "plis_in",
+    "plis_out",
+    "retransmitted",
+    "lost",
+)
+"""Fields of `PeerStats` that add up over peers."""
+
+
+class Traffic:
+    """Sums over all peers there ever were: they only grow, as counters of `/metrics` must."""
+
+    def __init__(self) -> None:
+        self._closed = dict.fromkeys(TRAFFIC, 0)
+
+    def close(self, peer: Peer) -> None:
+        """Keep the last counters of a peer that goes."""
+        self._add(self._closed, peer)
+
+    def totals(self, living: Iterable[Peer]) -> dict[str, int]:
+        """Of the closed and the living; costs one snapshot a peer."""
+        totals = dict(self._closed)
+        for peer in living:
+            self._add(totals, peer)
+        return totals
+
+    @staticmethod
+    def _add(totals: dict[str, int], peer: Peer) -> None:
+        stats = peer_stats(peer)
+        for name in TRAFFIC:
+            totals[name] += getattr(stats, name)
 
 
 def peer_stats(peer: Peer) -> PeerStats:
