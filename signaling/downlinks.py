@@ -59,6 +59,9 @@ class Downlinks:
     def __len__(self) -> int:
         return len(self._by_peer)
 
+    def peer_ids(self) -> tuple[PeerId, ...]:
+        return tuple(self._by_peer)
+
     def get(self, peer_id: PeerId) -> Downlink | None:
         return self._by_peer.get(peer_id)
 

@@ -47,9 +47,9 @@ class MediaLink:
         self._all_closed = asyncio.Event()
         port.subscribe(self._on_event)
 
-    @property
-    def peer_ids(self) -> frozenset[PeerId]:
-        return frozenset(self._handlers)
+    def has(self, peer_id: PeerId) -> bool:
+        """True until `PeerClosed` of that peer."""
+        return peer_id in self._handlers
 
     async def publish(
         self,

@@ -31,7 +31,9 @@ class MediaOwner:
     def is_attached(self) -> bool:
         return self._tell is not None
 
-    def attach(self, conn: ConnId, tell: Tell) -> None:
+    def attach(self, who: Identity, conn: ConnId, tell: Tell) -> None:
+        """A socket of the same person opened, or came back."""
+        self.who = who
         self.conn = conn
         self._tell = tell
 

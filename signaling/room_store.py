@@ -110,6 +110,8 @@ class _Room:
         self.ref = ref
         self.keys = RoomKeys(*ref)
         self.state: RoomState | None = None
+        self.deadline_ms: int | None = None
+        """When `state` wants a `Tick`."""
         self.rev = 0
         self.epoch = ""
         self.log_id: StreamId = START
@@ -149,8 +151,12 @@ class _Room:
             state = room_state.decode(blob) if blob else room_state.initial(rules)
             if state.rules != rules:
                 state = room_state.with_rules(state, rules)
-            self.state, self.rev, self.epoch = state, new_rev, new_epoch
+            self.hold(state, new_rev, new_epoch)
         self.log_id = parse_stream_id(log_id)
+
+    def hold(self, state: RoomState, rev: int, epoch: str) -> None:
+        self.state, self.rev, self.epoch = state, rev, epoch
+        self.deadline_ms = room_state.next_deadline_ms(state)
 
 
 class RoomStore:
@@ -182,14 +188,15 @@ class RoomStore:
 
     def deadlines(self) -> dict[RoomRef, int]:
         """Unix ms at which a remembered room wants a `Tick`."""
-        due: dict[RoomRef, int] = {}
-        for ref, room in self._rooms.items():
-            if room.state is None:
-                continue
-            deadline_ms = room_state.next_deadline_ms(room.state)
-            if deadline_ms is not None:
-                due[ref] = deadline_ms
-        return due
+        return {
+            ref: room.deadline_ms
+            for ref, room in self._rooms.items()
+            if room.deadline_ms is not None
+        }
+
+    def refs(self) -> list[RoomRef]:
+        """The rooms that are remembered."""
+        return list(self._rooms)
 
     def is_behind(self, ref: RoomRef, log_id: StreamId) -> bool:
         """True when another node committed an entry that the remembered state lacks."""
@@ -243,8 +250,12 @@ class RoomStore:
         return await self._room(ref).sayings.ask(_Saying(message, chat))
 
     async def add_likes(self, ref: RoomRef, show_id: ShowId, count: int) -> int:
-        """Count likes of a show (0 only reads); returns the new sum."""
+        """Count likes of a show; returns the new sum."""
         return int(await self._writer.execute("HINCRBY", RoomKeys(*ref).likes, show_id, count))
+
+    async def likes(self, ref: RoomRef, show_id: ShowId) -> int:
+        """Likes of a show so far."""
+        return int(await self._writer.execute("HGET", RoomKeys(*ref).likes, show_id) or 0)
 
     # --- reading --------------------------------------------------------------------------------
 
@@ -299,7 +310,7 @@ class RoomStore:
                 room.remember(rev, epoch, blob, log_id, self._rules)
             else:
                 rev, epoch, log_id = answer
-                room.state, room.rev, room.epoch = state, int(rev), epoch.decode()
+                room.hold(state, int(rev), epoch.decode())
                 room.log_id = parse_stream_id(log_id)
                 _settle_committed(folded)
                 return

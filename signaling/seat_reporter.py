@@ -55,6 +55,8 @@ class SeatReporter:
         self._tasks = tasks
         self._marked: dict[Subject, None] = {}
         self._is_working = False
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._known: set[Subject] = set()
         """Those whom the store lists as sending to this node."""
 
@@ -63,7 +65,12 @@ class SeatReporter:
         self._marked[subject] = None
         if not self._is_working:
             self._is_working = True
+            self._idle.clear()
             self._tasks.spawn(self._work(), "seats")
+
+    async def wait_idle(self) -> None:
+        """Return when all that was marked has been said."""
+        await self._idle.wait()
 
     async def _work(self) -> None:
         try:
@@ -81,6 +88,7 @@ class SeatReporter:
                         await asyncio.sleep(RETRY_S)
         finally:
             self._is_working = False
+            self._idle.set()
 
     async def _settle(self, subject: Subject) -> None:
         await self._list_uplink(subject)

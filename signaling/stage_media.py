@@ -47,8 +47,7 @@ MAX_PEERS_EACH: Final = 4
 
 
 class StageMedia:
-    """`is_here` says whether a person has an open socket on this node; `on_closed` is told about
-    every transport that ended."""
+    """`is_here` says whether a person has an open socket on this node."""
 
     def __init__(
         self,
@@ -62,7 +61,6 @@ class StageMedia:
         reporter: SeatReporter,
         is_here: Callable[[str], bool],
         options: RoomOptions,
-        on_closed: Callable[[PeerId], None],
     ) -> None:
         self._ref = ref
         self._store = store
@@ -73,12 +71,14 @@ class StageMedia:
         self._reporter = reporter
         self._is_here = is_here
         self._options = options
-        self._on_closed = on_closed
         self._seats: dict[SeatNo, SeatView] = {}
 
     @property
     def peers(self) -> int:
         return len(self._uplinks) + len(self.downlinks)
+
+    def peer_ids(self) -> tuple[PeerId, ...]:
+        return (*self._uplinks.peer_ids(), *self.downlinks.peer_ids())
 
     # --- what people ask for --------------------------------------------------------------------
 
@@ -135,14 +135,17 @@ class StageMedia:
 
     # --- sockets come and go --------------------------------------------------------------------
 
-    def has_peers(self, owner: MediaOwner) -> bool:
-        return bool(self._peers_of(owner))
-
     def close_owner(self, owner: MediaOwner, reason: str) -> None:
         """The connection will not come back: close what it opened."""
         for peer_id in self._peers_of(owner):
             self._link.close_peer(peer_id, reason)
         self._reporter.mark(owner.who.subject)
+
+    def tell_map(self, peer_id: PeerId) -> None:
+        """After `play`: the full map of this transport."""
+        down = self.downlinks.get(peer_id)
+        if down is not None:
+            self.downlinks.tell_map(down)
 
     def tell_maps(self, owner: MediaOwner) -> None:
         """After a resume: the full map of every transport that plays."""
@@ -201,7 +204,7 @@ class StageMedia:
             self._contradict(host.subject)
 
     def _contradict(self, subject: str) -> None:
-        """Another node (or an earlier run) said what we hear otherwise; say so if we know better."""
+        """The room believes otherwise (of another node, or an earlier run): check, then say."""
         if self._is_here(subject) or self._uplinks.hearing(subject) is Hearing.HEARD:
             self._reporter.mark(Subject(subject))
 
@@ -254,7 +257,6 @@ class StageMedia:
                     uplink.live.clear()
                     self._show_tracks()
                     _tell_state(uplink.owner, event)
-                    self._on_closed(uplink.peer_id)
                 case _:
                     return
             self._reporter.mark(uplink.subject)
@@ -284,7 +286,6 @@ class StageMedia:
                 case seam.PeerClosed():
                     self.downlinks.remove(peer_id)
                     _tell_state(owner, event)
-                    self._on_closed(peer_id)
                 case seam.PeerConnected() | seam.PeerSilent() | seam.PeerHeard():
                     _tell_state(owner, event)
                 case _:

@@ -71,8 +71,8 @@ class Uplinks:
     def of(self, subject: str) -> list[Uplink]:
         return [uplink for uplink in self._by_peer.values() if uplink.subject == subject]
 
-    def subjects(self) -> frozenset[Subject]:
-        return frozenset(uplink.subject for uplink in self._by_peer.values())
+    def peer_ids(self) -> tuple[PeerId, ...]:
+        return tuple(self._by_peer)
 
     def sending(self, subject: str) -> frozenset[SourceName]:
         """Sources of a person that are arriving."""
