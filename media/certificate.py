@@ -118,6 +118,8 @@ class Certificate:
         context.set_max_proto_version(_DTLS_1_2)
         context.set_min_proto_version(_DTLS_1_2)
         context.set_options(SSL.OP_NO_TICKET | SSL.OP_NO_QUERY_MTU | SSL.OP_NO_RENEGOTIATION)
+        # An idle association keeps no record buffers: it only waits for close_notify.
+        context.set_mode(SSL.MODE_RELEASE_BUFFERS)
         context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
         context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, _accept_any)
         context.use_certificate(self._certificate)

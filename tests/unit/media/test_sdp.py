@@ -54,10 +54,10 @@ def answer_for(offer: Offer) -> str:
                 (choose_publish_codec(section.codecs, POLICY),),
                 publisher_extensions(section.extensions),
             )
-        else:
+        elif codecs := choose_play_codecs(section.codecs, POLICY):
             sections[section.mid] = AnswerSection(
                 "sendonly",
-                choose_play_codecs(section.codecs, POLICY),
+                codecs,
                 viewer_extensions(section.extensions),
                 OutStream(
                     stream_id=f"slot{section.index % 4}",
@@ -67,6 +67,8 @@ def answer_for(offer: Offer) -> str:
                     rtx_ssrc=2000 + section.index if section.kind == "video" else None,
                 ),
             )
+    if not sections:
+        raise OfferRefused("unsupported_codec")
     return build_answer(offer, session_id=42, transport=LOCAL, sections=sections)
 
 
