@@ -124,6 +124,27 @@ def test_pause_and_resume_keep_numbers_contiguous() -> None:
     assert resumed == (1001, 50_000 + 180_000)
 
 
+def test_restart_begins_again_with_packets_sent_before() -> None:
+    """How a viewer who lost the picture gets the cached group of pictures once more."""
+    forwarder = video()
+    forwarder.point(feed(1))
+    for ext_seq in (10, 11):
+        forwarder.rewrite(source_packet(ext_seq, keyframe=ext_seq == 10))
+    forwarder.restart()
+    assert awaited(forwarder) == 1
+    again = [forwarder.rewrite(source_packet(n, keyframe=n == 10)) for n in (10, 11)]
+    assert [each[0] for each in again if each is not None] == [1002, 1003]
+
+
+def test_restart_leaves_a_pending_switch_alone() -> None:
+    forwarder = video()
+    forwarder.point(feed(1))
+    forwarder.rewrite(source_packet(10, keyframe=True))
+    forwarder.point(feed(2))
+    forwarder.restart()
+    assert forwarder.rewrite(source_packet(11)) is not None
+
+
 def test_a_packet_before_the_switch_point_is_dropped() -> None:
     forwarder = video()
     forwarder.point(feed(1))
@@ -306,6 +327,7 @@ steps = st.lists(
         st.tuples(st.just("point"), st.integers(0, 3), st.just(0)),
         st.tuples(st.just("pause"), st.just(0), st.just(0)),
         st.tuples(st.just("resume"), st.just(0), st.just(0)),
+        st.tuples(st.just("restart"), st.just(0), st.just(0)),
         st.tuples(st.just("remove"), st.integers(1, 3), st.just(0)),
     ),
     max_size=120,
@@ -383,6 +405,8 @@ class World:
                 forwarder.pause()
             case "resume":
                 forwarder.resume()
+            case "restart":
+                forwarder.restart()
             case _:
                 forwarder.remove_source(source)
 
