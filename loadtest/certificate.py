@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime
+from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 
@@ -25,3 +26,19 @@ def self_signed() -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
         .sign(key, hashes.SHA256())
     )
     return key, certificate
+
+
+def write_pem(folder: Path) -> tuple[Path, Path]:
+    """Write a fresh key and its certificate into `folder`; returns (key file, certificate file)."""
+    key, certificate = self_signed()
+    key_file, certificate_file = folder / "key.pem", folder / "certificate.pem"
+    key_file.touch(mode=0o600)
+    key_file.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    certificate_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    return key_file, certificate_file

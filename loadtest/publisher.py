@@ -12,6 +12,7 @@ import argparse
 import os
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from fractions import Fraction
@@ -23,6 +24,7 @@ from av.audio.stream import AudioStream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from loadtest.certificate import write_pem
 from loadtest.media_source import (
     AUDIO_RATE_HZ,
     HD,
@@ -47,10 +49,18 @@ class WhipPublisher:
     """Encodes frames and sends them through FFmpeg's WHIP muxer. Blocking; one thread."""
 
     def __init__(self, url: str, token: str, size: PictureSize, bitrate_bps: int) -> None:
+        # FFmpeg built on GnuTLS (as in `av`) would make a certificate on P-224, which OpenSSL and
+        # browsers refuse in TLS; RFC 8827 §6.5 asks for P-256.
+        self._identity = tempfile.TemporaryDirectory(prefix="lianmai-publisher-")
+        key_file, certificate_file = write_pem(Path(self._identity.name))
+        options = {
+            "authorization": token,
+            "pkt_size": "1200",
+            "key_file": str(key_file),
+            "cert_file": str(certificate_file),
+        }
         try:
-            self._container = av.open(
-                url, "w", format="whip", options={"authorization": token, "pkt_size": "1200"}
-            )
+            self._container = av.open(url, "w", format="whip", options=options)
             self._video = self._add_video(size, bitrate_bps)
             self._audio = self._add_audio()
             self._container.start_encoding()
@@ -105,6 +115,7 @@ class WhipPublisher:
     def close(self) -> None:
         """Send the WHIP DELETE and free everything."""
         self._container.close()
+        self._identity.cleanup()
 
 
 def in_real_time(frames: Iterator[TimedFrame]) -> Iterator[TimedFrame]:

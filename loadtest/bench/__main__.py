@@ -34,7 +34,6 @@ SETTINGS = {
     # One identity stands for the crowd and one person for the flood.
     "LIANMAI_ROOM_CHAT_PER_S": "100000",
     "LIANMAI_ROOM_CHAT_BURST": "100000",
-    "LIANMAI_LIMIT_HTTP_PER_MINUTE": "100000",
     "LIANMAI_LOG_LEVEL": "warning",
 }
 
