@@ -343,6 +343,7 @@ export class Room extends EventTarget {
     if (!this.expectedRoom || this.expectedRoom === room) return;
     this.#settleJoined.reject(new LianmaiError('wrong_room', `The token is for room ${room}.`));
     this.#emit('refused', new LianmaiError('wrong_room'));
+    queueMicrotask(() => this.close()); // after this frame
   }
 
   #flushLikes() {

@@ -25,6 +25,7 @@ const REPLAYED_REASONS = new Set([
  * @property {import('./commands.js').Commands} commands
  * @property {() => boolean} isJoined
  * @property {() => RTCIceServer[]} iceServers
+ * @property {() => boolean} [isOpen] Whether there is anything to offer for; else the link waits.
  * @property {{offersSent: number}} counters
  * @property {(pc: RTCPeerConnection) => void} build Adds the transceivers.
  * @property {(pc: RTCPeerConnection) => import('./types.js').Message} message The command, without id.
@@ -109,6 +110,10 @@ export class MediaLink {
   async #begin() {
     this.#drop();
     if (!this.#options.isJoined()) return; // `handleWelcome` begins again
+    if (this.#options.isOpen?.() === false) {
+      this.#setState('waiting'); // `kick` begins again
+      return;
+    }
     const pc = new RTCPeerConnection({
       iceServers: this.#options.iceServers(),
       bundlePolicy: 'max-bundle',

@@ -33,7 +33,8 @@ export class RoomMedia {
       onState: (linkState, error) => onState({ kind, state: linkState, error }),
     });
     this.publication = new Publication(link('publish'), () => state.you?.role === 'host');
-    this.playback = new Playback(link('play'), () => state.slots, onSeat);
+    const isOpen = () => OPEN_PHASES.has(state.show.phase);
+    this.playback = new Playback({ ...link('play'), isOpen }, () => state.slots, onSeat);
   }
 
   /** What sends; null while nothing does. @type {RTCPeerConnection|null} */

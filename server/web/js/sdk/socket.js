@@ -45,8 +45,6 @@ export class RoomSocket {
   /** @param {SocketOptions} options */
   constructor(options) {
     this.#options = { ...options };
-    this.#onOnline = this.#onOnline.bind(this);
-    this.#onVisible = this.#onVisible.bind(this);
   }
 
   get joined() {
@@ -149,15 +147,15 @@ export class RoomSocket {
     this.#pongTimer = setTimeout(() => this.#lost(1006), PONG_WITHIN_MS);
   }
 
-  #onOnline() {
+  #onOnline = () => {
     if (this.#joined) this.#ping();
     else this.#connect();
-  }
+  };
 
-  #onVisible() {
-    // A phone that slept may hold a dead socket without knowing it.
+  /** A phone that slept may hold a dead socket without knowing it. */
+  #onVisible = () => {
     if (document.visibilityState === 'visible') this.#onOnline();
-  }
+  };
 
   async #lost(code, atOnce = false) {
     const ws = this.#ws;

@@ -27,7 +27,8 @@ export function el(tag, options = {}, ...children) {
   if (options.label) setAttr(node, 'aria-label', options.label, options.vars);
   if (options.testid) node.dataset.testid = options.testid;
   for (const [name, value] of Object.entries(options.attrs ?? {})) {
-    if (value === true) node.setAttribute(name, '');
+    if (name.startsWith('aria-')) node.setAttribute(name, String(value));
+    else if (value === true) node.setAttribute(name, '');
     else if (value !== false) node.setAttribute(name, String(value));
   }
   for (const [type, handler] of Object.entries(options.on ?? {})) node.addEventListener(type, handler);

@@ -14,6 +14,7 @@ export class StageTile {
     this.seat = seat;
     this.onBlocked = onBlocked;
     this.isLocal = false;
+    this.isShown = false;
     this.wantsSound = false;
     this.video = el('video', { class: 'tile-video', testid: `stage-video-${seat}`, attrs: { playsinline: true, autoplay: true } });
     this.video.muted = true;
@@ -30,7 +31,12 @@ export class StageTile {
       el('div', { class: 'tile-empty' }, this.avatar, this.hint),
       el('div', { class: 'tile-name' }, this.role, this.name, this.micOff, this.camOff),
       this.controls);
-    this.video.addEventListener('resize', () => this.#fit());
+    for (const type of ['resize', 'loadeddata', 'emptied']) {
+      this.video.addEventListener(type, () => {
+        this.#paint();
+        this.#fit();
+      });
+    }
     this.resizes = new ResizeObserver(() => this.#fit());
     this.resizes.observe(this.node);
   }
@@ -91,16 +97,23 @@ export class StageTile {
     const hasLocal = Boolean(local?.getVideoTracks().length);
     const isPending = !local && media?.video === 'pending' && !media.problem;
     const isShown = !isCameraMuted && (local ? hasLocal : media?.video === 'live' && !media.problem);
-    this.node.classList.toggle('has-picture', isShown);
+    this.isShown = isShown;
     this.node.classList.toggle('is-pending', isPending);
+    this.#paint();
     clearTimeout(this.trustTimer);
     if (isPending) this.trustTimer = setTimeout(() => this.#trustFrames(), TRUST_FRAMES_AFTER_MS);
   }
 
   #trustFrames() {
     this.video.requestVideoFrameCallback?.(() => {
-      if (this.node.classList.contains('is-pending')) this.node.classList.add('has-picture');
+      if (this.node.classList.contains('is-pending')) this.isShown = true;
+      this.#paint();
     });
+  }
+
+  /** The avatar stays until there is something to see: a live slot without frames is not black. */
+  #paint() {
+    this.node.classList.toggle('has-picture', this.isShown && this.video.videoWidth > 0);
   }
 
   #attach(stream) {
@@ -127,7 +140,9 @@ export class StageTile {
     const { clientWidth, clientHeight } = this.node;
     if (!videoWidth || !clientWidth) return;
     const difference = (videoWidth / videoHeight) / (clientWidth / clientHeight);
-    const isClose = difference < CROP_UP_TO && difference > 1 / CROP_UP_TO;
+    // Small tiles are faces: better cut at the edges than shrunk to a strip.
+    const isSmall = this.seat !== 0;
+    const isClose = isSmall || (difference < CROP_UP_TO && difference > 1 / CROP_UP_TO);
     this.node.classList.toggle('is-whole', !isClose);
     this.node.classList.toggle('is-landscape', videoWidth > videoHeight);
   }

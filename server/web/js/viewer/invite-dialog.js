@@ -21,6 +21,7 @@ export function openInvite(invite, room) {
     const showSetup = () => {
       setup = stageSetup({
         confirmKey: 'invite.join',
+        cancelKey: 'invite.decline',
         isAutomatic: true,
         onReady: (stream, media) => close({ stream, media }),
         onCancel: () => close('declined'),

@@ -9,10 +9,10 @@ const AUTO_AFTER_S = 4;
 /**
  * Build the set-up panel. `onReady` gets the chosen stream (the caller owns it) and media.
  * `isAutomatic`: confirms by itself after a short count, until a control is touched.
- * @param {{confirmKey: string, isAutomatic?: boolean, onReady: (stream: MediaStream|null, media: 'audio'|'video') => void, onCancel: () => void}} options
+ * @param {{confirmKey: string, cancelKey?: string, isAutomatic?: boolean, onReady: (stream: MediaStream|null, media: 'audio'|'video') => void, onCancel: () => void}} options
  * @returns {{node: HTMLElement, open: () => void, close: () => void}}
  */
-export function stageSetup({ confirmKey, isAutomatic = false, onReady, onCancel }) {
+export function stageSetup({ confirmKey, cancelKey = 'common.cancel', isAutomatic = false, onReady, onCancel }) {
   const node = el('div', { class: 'stage-setup' });
   const confirm = el('button', {
     class: 'btn btn-mic', key: confirmKey, testid: 'join-stage', attrs: { type: 'button', disabled: true },
@@ -60,7 +60,7 @@ export function stageSetup({ confirmKey, isAutomatic = false, onReady, onCancel 
     onReady(stream, stream?.getVideoTracks().length ? media : 'audio');
   });
   node.append(choice, el('div', { class: 'dialog-actions' },
-    el('button', { class: 'btn', key: 'common.cancel', testid: 'setup-cancel', attrs: { type: 'button' }, on: { click: onCancel } }),
+    el('button', { class: 'btn', key: cancelKey, testid: 'setup-cancel', attrs: { type: 'button' }, on: { click: onCancel } }),
     confirm));
   return { node, open: () => picker.open(), close: () => { clearInterval(timer); picker.close(); } };
 }

@@ -125,7 +125,7 @@ export default {
   // ask
   'ask.button': 'Ask',
   'ask.label': 'Ask the host',
-  'ask.placeholder': 'Ask the host. Chat will not drown it.',
+  'ask.placeholder': 'Ask the host a question',
   'ask.mine': 'My questions',
   'ask.sent': 'Your question is in front of the host',
   'ask.waiting': 'Waiting {time}',

@@ -115,7 +115,7 @@ export default {
   // chat
   'chat.title': '聊天',
   'chat.placeholder': '说点什么…',
-  'chat.placeholder_host': '以主播身份说…',
+  'chat.placeholder_host': '对大家说点什么…',
   'chat.send': '发送',
   'chat.unread': '{n} 条新消息',
   'chat.shed': '消息太多，略过了 {n} 条',
