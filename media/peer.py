@@ -26,6 +26,7 @@ class Peer:
         self.bytes_in = 0
         self.srtp_profile: str | None = None
         self.is_heard = False
+        self.is_silent = False
         self._dropped: dict[str, int] = {}
 
     @property

@@ -25,7 +25,9 @@ from media.ice import Address, stun_local_ufrag_untrusted
 from media.peer import Peer
 from media.publisher import PublishedTrack, Publisher
 from media.quality import QualityMeter
+from media.registry import PeerRegistry
 from media.resend import answer_nack
+from media.rotation import Rotation
 from media.rtp import SourcePacket
 from media.sdp import candidate_values, parse_offer_untrusted
 from media.seam import (
@@ -53,9 +55,8 @@ from media.switchboard import Switchboard
 from media.transport import AddressChanged, Closed, Connected, Heard, Silent
 from media.viewer import Viewer, ViewerSlot
 
-SWEEP_INTERVAL_S: Final = 1.0
-"""Viewers' transports, sender reports and quality are looked at once a second, all in one go: a
-timer for each of ten thousand viewers would cost more than the work."""
+CONNECTING_INTERVAL_S: Final = 0.05
+"""How often the timers of handshakes are looked at; the shortest of them is 0.2 s."""
 
 
 class MediaPlane:
@@ -73,13 +74,11 @@ class MediaPlane:
             transmit=lambda data, address: self._transmits.append((data, address)),
             wall_offset_s=options.wall_offset_s,
         )
-        self._peers: dict[PeerId, Peer] = {}
-        self._publishers: dict[PeerId, Publisher] = {}
-        self._by_ufrag: dict[str, Peer] = {}
-        self._by_address: dict[Address, Peer] = {}
-        self._connecting: dict[PeerId, Peer] = {}
+        self._registry = PeerRegistry()
         self._quality: dict[PeerId, QualityMeter] = {}
-        self._sweep_due: float | None = None
+        self._rotation: Rotation | None = None
+        self._connecting_due: float | None = None
+        self._publishers_due: dict[Publisher, float] = {}
         self._totals = {"opened": 0, "closed": 0, "refused": 0, "ignored": 0}
         self._dropped: dict[str, int] = {}
         self._traffic = Traffic()
@@ -88,8 +87,6 @@ class MediaPlane:
 
     def handle_command(self, command: Command, now: float) -> None:
         """Carry out one command of signaling."""
-        if self._sweep_due is None:
-            self._sweep_due = now + SWEEP_INTERVAL_S
         match command:
             case PublishOffer() | PlayOffer():
                 self._answer(command, now)
@@ -105,20 +102,20 @@ class MediaPlane:
                 self._report(command)
             case _:
                 assert_never(command)
+        self._ask_publishers(now)
 
     def _answer(self, command: PublishOffer | PlayOffer, now: float) -> None:
         try:
-            self._check_room()
+            self._check_room(command.peer_id)
             offer = parse_offer_untrusted(command.sdp)
             if isinstance(command, PublishOffer):
                 publisher, answered = self._assembler.publisher(command, offer, now)
-                self._publishers[command.peer_id] = publisher
                 self._switchboard.add_publisher(publisher)
-                self._add_peer(publisher)
+                self._add_peer(publisher, now)
             else:
                 viewer, answered = self._assembler.viewer(command, offer, now)
                 self._switchboard.add_viewer(viewer)
-                self._add_peer(viewer)
+                self._add_peer(viewer, now)
         except OfferRefused as error:
             self._refuse(command, error.code, error.message)
         except RemoteProtocolError as error:
@@ -127,9 +124,14 @@ class MediaPlane:
             self._totals["opened"] += 1
             self._events.append(answered)
 
-    def _check_room(self) -> None:
-        options = self._options
-        if len(self._peers) >= options.max_peers or len(self._connecting) >= options.max_connecting:
+    def _check_room(self, peer_id: PeerId) -> None:
+        options, registry = self._options, self._registry
+        if peer_id in registry.peers:
+            raise OfferRefused("bad_sdp", "There is a peer with this id already.")
+        if (
+            len(registry.peers) >= options.max_peers
+            or len(registry.connecting) >= options.max_connecting
+        ):
             raise OfferRefused("too_many_peers")
 
     def _refuse(
@@ -138,16 +140,16 @@ class MediaPlane:
         self._totals["refused"] += 1
         self._events.append(Refused(command.request_id, command.peer_id, code, message))
 
-    def _add_peer(self, peer: Peer) -> None:
-        self._peers[peer.peer_id] = peer
-        self._connecting[peer.peer_id] = peer
-        for ufrag in peer.transport.local_ufrags:
-            self._by_ufrag[ufrag] = peer
-            peer.ufrags.append(ufrag)
+    def _add_peer(self, peer: Peer, now: float) -> None:
+        self._registry.add(peer)
+        if self._connecting_due is None:
+            self._connecting_due = now + CONNECTING_INTERVAL_S
+        if self._rotation is None:
+            self._rotation = Rotation(now)
 
     def _command_slot(self, command: PointSlot | PauseSlot, now: float) -> None:
         """A race of a command with a departure is normal: counted, otherwise ignored."""
-        peer = self._peers.get(command.peer_id)
+        peer = self._registry.peers.get(command.peer_id)
         slot = peer.slots.get(command.mid) if isinstance(peer, Viewer) else None
         if slot is None:
             self._totals["ignored"] += 1
@@ -164,13 +166,12 @@ class MediaPlane:
             self._switchboard.mute(track, command.muted, now)
 
     def _restart_ice(self, command: RestartIce) -> None:
-        peer = self._peers.get(command.peer_id)
+        peer = self._registry.peers.get(command.peer_id)
         if peer is None:
             self._refuse(command, "unknown_peer", "There is no such peer (any more).")
             return
         credentials = peer.transport.restart_ice(command.ufrag, command.pwd)
-        self._by_ufrag[credentials.ufrag] = peer
-        peer.ufrags.append(credentials.ufrag)
+        self._registry.renew_ufrags(peer)
         self._events.append(
             IceRestarted(
                 command.request_id,
@@ -186,11 +187,9 @@ class MediaPlane:
 
     def handle_datagrams(self, batch: Sequence[tuple[bytes, Address]], now: float) -> None:
         """Take what the socket had, in order of arrival, and fan it out. # hot path"""
-        if self._sweep_due is None:
-            self._sweep_due = now + SWEEP_INTERVAL_S
         arrived: dict[PublishedTrack, list[SourcePacket]] = {}
         touched: dict[Peer, None] = {}
-        by_address = self._by_address
+        by_address = self._registry.by_address
         for data, address in batch:
             if len(data) < 12:
                 self._drop("too_short")
@@ -215,19 +214,24 @@ class MediaPlane:
             self._switchboard.forward(track, packets, now)
         for peer in touched:
             self._settle(peer, now)
+        self._ask_publishers(now)
 
     def _receive_handshake(
         self, data: bytes, address: Address, touched: dict[Peer, None], now: float
     ) -> None:
         if is_stun(data):
-            ufrag = stun_local_ufrag_untrusted(data)
-            peer = self._by_ufrag.get(ufrag) if ufrag is not None else None
+            peer = self._registry.of_ufrag(stun_local_ufrag_untrusted(data))
             if peer is None:
                 self._drop("unknown_ufrag")
                 return
+            if self._registry.is_taken(address, peer):
+                peer.drop("address_taken")
+                return
             peer.transport.handle_stun(data, address, now)
+            if peer.transport.is_valid_address(address):
+                self._registry.bind(peer, address)
         elif is_dtls(data):
-            peer = self._by_address.get(address)
+            peer = self._registry.by_address.get(address)
             if peer is None:
                 self._drop("unknown_address")
                 return
@@ -262,7 +266,7 @@ class MediaPlane:
 
     def _request_keyframe(self, slot: ViewerSlot) -> None:
         if slot.track is not None:
-            slot.track.source.request_keyframe()
+            self._switchboard.request_keyframe(slot.track)
 
     # --- peers ----------------------------------------------------------------------------------
 
@@ -271,40 +275,56 @@ class MediaPlane:
         transport = peer.transport
         if peer.take_heard():
             transport.heard(now)
-        if isinstance(peer, Publisher) and transport.address is not None:
-            for datagram in peer.take_feedback(now):
-                self._transmits.append((datagram, transport.address))
+        if isinstance(peer, Publisher):
+            self._send_feedback(peer, now)
         while (transmit := transport.poll_transmit()) is not None:
             self._transmits.append(transmit)
         while (event := transport.poll_event()) is not None:
             match event:
                 case AddressChanged(address):
-                    self._bind(peer, address)
+                    if isinstance(peer, Viewer):
+                        peer.downlink.address = address
                 case Connected(profile):
                     self._connected(peer, profile, now)
                 case Silent():
+                    peer.is_silent = True
                     self._events.append(PeerSilent(peer.peer_id))
                 case Heard():
+                    peer.is_silent = False
                     self._events.append(PeerHeard(peer.peer_id))
                 case Closed(reason):
                     self._remove(peer, reason)
                 case _:
                     assert_never(event)
+        if isinstance(peer, Publisher) and not transport.is_closed:
+            self._arm_publisher(peer)
 
-    def _bind(self, peer: Peer, address: Address) -> None:
-        """Media from `address` is this peer's from now on, unless a living peer has it: an
-        authenticated check proves who sends it, not whose source address it carries."""
-        holder = self._by_address.get(address)
-        if holder is not None and holder is not peer and holder.is_connected:
-            peer.drop("address_taken")
+    def _arm_publisher(self, publisher: Publisher) -> None:
+        deadline = publisher.next_deadline()
+        if deadline is None:
+            self._publishers_due.pop(publisher, None)
+        else:
+            self._publishers_due[publisher] = deadline
+
+    def _send_feedback(self, publisher: Publisher, now: float) -> None:
+        address = publisher.transport.address
+        if address is None:
             return
-        self._by_address[address] = peer
-        peer.addresses.append(address)
-        if isinstance(peer, Viewer):
-            peer.downlink.address = address
+        for datagram in publisher.take_feedback(now):
+            self._transmits.append((datagram, address))
+        for track in publisher.tracks:
+            if track.take_turned_deaf():
+                self._switchboard.awake_waiting(track, now)
+
+    def _ask_publishers(self, now: float) -> None:
+        """Send the key frame requests that viewers caused."""
+        for peer_id in self._switchboard.take_asked():
+            publisher = self._registry.publishers.get(peer_id)
+            if publisher is not None:
+                self._settle(publisher, now)
 
     def _connected(self, peer: Peer, profile: str, now: float) -> None:
-        self._connecting.pop(peer.peer_id, None)
+        self._registry.connected(peer)
         peer.srtp_profile = profile
         self._quality[peer.peer_id] = QualityMeter(now)
         self._events.append(PeerConnected(peer.peer_id, profile))
@@ -315,7 +335,7 @@ class MediaPlane:
                     self._switchboard.awake(slot, now)
 
     def _close_commanded(self, command: ClosePeer, now: float) -> None:
-        peer = self._peers.get(command.peer_id)
+        peer = self._registry.peers.get(command.peer_id)
         if peer is None:
             self._totals["ignored"] += 1
             return
@@ -324,24 +344,20 @@ class MediaPlane:
 
     def close(self, now: float, reason: str) -> None:
         """Close every peer; the events and goodbyes are there to be drained."""
-        for peer in list(self._peers.values()):
+        for peer in list(self._registry.peers.values()):
             peer.transport.close(now, reason)
             self._settle(peer, now)
 
     def _remove(self, peer: Peer, reason: str) -> None:
-        if self._peers.pop(peer.peer_id, None) is None:
+        if not self._registry.remove(peer):
             return
         self._totals["closed"] += 1
         self._traffic.close(peer)
-        self._connecting.pop(peer.peer_id, None)
         self._quality.pop(peer.peer_id, None)
-        for ufrag in peer.ufrags:
-            self._by_ufrag.pop(ufrag, None)
-        for address in peer.addresses:
-            if self._by_address.get(address) is peer:
-                del self._by_address[address]
+        if self._rotation is not None and not self._registry.peers:
+            self._rotation.clear()
         if isinstance(peer, Publisher):
-            self._publishers.pop(peer.peer_id, None)
+            self._publishers_due.pop(peer, None)
             self._switchboard.remove_publisher(peer)
         elif isinstance(peer, Viewer):
             self._switchboard.remove_viewer(peer)
@@ -351,48 +367,47 @@ class MediaPlane:
 
     def next_deadline(self) -> float | None:
         """Monotonic seconds of the next `handle_timeout`; None while there is nothing to do."""
-        deadlines = [self._switchboard.next_deadline()]
-        if self._peers:
-            deadlines.append(self._sweep_due)
-        deadlines += [peer.next_deadline() for peer in self._publishers.values()]
-        deadlines += [peer.transport.next_deadline() for peer in self._connecting.values()]
+        deadlines = [self._switchboard.next_deadline(), *self._publishers_due.values()]
+        if self._registry.connecting:
+            deadlines.append(self._connecting_due)
+        if self._registry.peers and self._rotation is not None:
+            deadlines.append(self._rotation.next_deadline())
         return min((each for each in deadlines if each is not None), default=None)
 
     def handle_timeout(self, now: float) -> None:
         """Let time pass."""
-        for publisher in list(self._publishers.values()):
-            deadline = publisher.next_deadline()
-            if deadline is not None and deadline <= now:
-                self._tick_publisher(publisher, now)
-        for peer in list(self._connecting.values()):
+        for publisher, deadline in list(self._publishers_due.items()):
+            if deadline <= now:
+                publisher.transport.handle_timeout(now)
+                self._settle(publisher, now)
+        if self._connecting_due is not None and self._connecting_due <= now:
+            self._tick_connecting(now)
+        self._switchboard.handle_timeout(now)
+        if self._rotation is not None:
+            for peer in self._rotation.take(self._registry.peers.values(), now):
+                self._look_after(peer, now)
+        self._ask_publishers(now)
+
+    def _tick_connecting(self, now: float) -> None:
+        for peer in list(self._registry.connecting.values()):
             deadline = peer.transport.next_deadline()
             if deadline is not None and deadline <= now:
                 peer.transport.handle_timeout(now)
                 self._settle(peer, now)
-        self._switchboard.handle_timeout(now)
-        if self._sweep_due is None or now >= self._sweep_due:
-            self._sweep_due = now + SWEEP_INTERVAL_S
-            self._sweep(now)
+        self._connecting_due = now + CONNECTING_INTERVAL_S if self._registry.connecting else None
 
-    def _tick_publisher(self, publisher: Publisher, now: float) -> None:
-        ignoring = [track.source.keyframes.ignores_pli for track in publisher.tracks]
-        publisher.transport.handle_timeout(now)
-        self._settle(publisher, now)
-        for track, ignored_before in zip(publisher.tracks, ignoring, strict=True):
-            if track.source.keyframes.ignores_pli and not ignored_before:
-                for slot in list(track.slots):
-                    self._switchboard.awake(slot, now)
-
-    def _sweep(self, now: float) -> None:
-        for peer in list(self._peers.values()):
-            peer.transport.handle_timeout(now)
-            self._settle(peer, now)
-            if isinstance(peer, Viewer) and peer.is_connected:
-                self._switchboard.send_reports(peer, now)
-            meter = self._quality.get(peer.peer_id)
-            sample = meter.poll(peer, now) if meter is not None else None
-            if sample is not None:
-                self._events.append(sample)
+    def _look_after(self, peer: Peer, now: float) -> None:
+        """About once a second: silence, sender reports, quality."""
+        if peer.transport.is_closed:
+            return
+        peer.transport.handle_timeout(now)
+        self._settle(peer, now)
+        if isinstance(peer, Viewer) and peer.is_connected:
+            self._switchboard.send_reports(peer, now)
+        meter = self._quality.get(peer.peer_id)
+        sample = meter.poll(peer, now) if meter is not None else None
+        if sample is not None:
+            self._events.append(sample)
 
     # --- outputs --------------------------------------------------------------------------------
 
@@ -405,8 +420,9 @@ class MediaPlane:
         return self._transmits.popleft() if self._transmits else None
 
     def _report(self, command: QueryStats) -> None:
-        wanted: Iterable[PeerId] = command.peer_ids or tuple(self._peers)
-        peers = tuple(peer_stats(self._peers[each]) for each in wanted if each in self._peers)
+        registry = self._registry.peers
+        wanted: Iterable[PeerId] = command.peer_ids or tuple(registry)
+        peers = tuple(peer_stats(registry[each]) for each in wanted if each in registry)
         self._events.append(Stats(command.request_id, peers, self.totals()))
 
     def totals(self) -> dict[str, int]:
@@ -414,10 +430,10 @@ class MediaPlane:
         counters = self._switchboard.counters
         return {
             **self._totals,
-            **self._traffic.totals(self._peers.values()),
-            "peers": len(self._peers),
-            "connecting": len(self._connecting),
-            "publishers": len(self._publishers),
+            **self._traffic.totals(self._registry.peers.values()),
+            "peers": len(self._registry.peers),
+            "connecting": len(self._registry.connecting),
+            "publishers": len(self._registry.publishers),
             "tracks": self._switchboard.track_count,
             "fanout_batches": counters.batches,
             "fanout_packets": counters.packets,

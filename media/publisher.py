@@ -28,7 +28,10 @@ MAX_SSRCS: Final = 16
 class PublishedTrack:
     """A track and who is fed from it. `slots` holds everyone whose forwarder may want it."""
 
-    __slots__ = ("cname", "codec", "has_started", "info", "is_muted", "peer_id", "slots", "source")
+    __slots__ = (
+        "cname", "codec", "has_started", "ignores_pli", "info", "is_muted", "peer_id", "slots",
+        "source",
+    )  # fmt: skip
 
     def __init__(
         self, peer_id: PeerId, info: TrackInfo, codec: Codec, source: SourceTrack, cname: str
@@ -40,11 +43,17 @@ class PublishedTrack:
         self.cname = cname
         self.has_started = False
         self.is_muted = False
+        self.ignores_pli = source.ignores_pli
         self.slots: dict[ViewerSlot, None] = {}
 
     @property
     def source_id(self) -> int:
         return self.source.source_id
+
+    def take_turned_deaf(self) -> bool:
+        """Whether it has begun to ignore PLIs since the last call."""
+        before, self.ignores_pli = self.ignores_pli, self.source.ignores_pli
+        return self.ignores_pli and not before
 
 
 class Publisher(Peer):
@@ -121,7 +130,9 @@ class Publisher(Peer):
         return [datagram for datagram in datagrams if datagram]
 
     def next_deadline(self) -> float | None:
-        """The earliest of the transport's and the tracks' deadlines."""
-        deadlines = [track.source.next_deadline() for track in self.tracks]
-        deadlines.append(self.transport.next_deadline())
+        """The earliest of the transport's and the tracks' deadlines; before the keys are there
+        no feedback can be sent, so only the transport's counts."""
+        deadlines = [self.transport.next_deadline()]
+        if self.is_connected:
+            deadlines += [track.source.next_deadline() for track in self.tracks]
         return min((each for each in deadlines if each is not None), default=None)

@@ -110,7 +110,14 @@ class SourceTrack:
         self._keyframe_count = 0
         self._payload_bytes = 0
         self._report_due: float | None = None
+        self._is_muted = False
+        self._muted_until = -1
         self._dropped: dict[str, int] = {}
+
+    @property
+    def ignores_pli(self) -> bool:
+        """Whether asking for a key frame is of no use: not negotiated, or ignored of late."""
+        return not self.options.can_pli or self.keyframes.ignores_pli
 
     # --- inputs ---
 
@@ -139,6 +146,16 @@ class SourceTrack:
         """Some viewer needs a key frame; merged and throttled. No effect on audio."""
         if self.is_video and self.options.can_pli:
             self.keyframes.request()
+
+    def mute(self, is_muted: bool) -> None:
+        """Keep nothing from now on, or again. What arrived while muted is never kept or returned
+        afterwards either, however late its retransmission comes."""
+        if is_muted == self._is_muted:
+            return
+        self._is_muted = is_muted
+        self._muted_until = self._sequence.highest
+        self.ring.clear()
+        self.gop.clear()
 
     # --- outputs ---
 
@@ -200,6 +217,8 @@ class SourceTrack:
             self._restart()
         if not self._take_fresh(ext_seq):
             return self._drop("duplicate")
+        if ext_seq <= self._muted_until:
+            return self._drop("muted")
         packet = self._packet(header, payload, content, ext_seq, now)
         self._reception.receive(ext_seq, packet.ext_timestamp, now)
         if self._report_due is None:
@@ -228,6 +247,8 @@ class SourceTrack:
             return self._drop("rtx_ahead")
         if not self._take_fresh(ext_seq):
             return self._drop("duplicate")
+        if ext_seq <= self._muted_until:
+            return self._drop("muted")
         packet = self._packet(header, original, content, ext_seq, now)
         return self._keep(packet, now)
 
@@ -282,6 +303,8 @@ class SourceTrack:
             self._keyframe_timestamp = packet.ext_timestamp
             self._keyframe_count += 1
             self.keyframes.keyframe_started(now)
+        if self._is_muted:
+            return packet
         self.ring.put(packet)
         if self.is_video:
             self.gop.put(packet)

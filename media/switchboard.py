@@ -9,13 +9,14 @@ hangs on both.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final
 
 from media import rtcp
 from media.codecs import find_match
 from media.downlink import OutStream
 from media.fanout import FanOutCounters, RunSender, fan_out
+from media.forwarder import Segment
 from media.gop_cache import GopReplay
 from media.ice import Address
 from media.media_clock import MediaClock
@@ -24,6 +25,7 @@ from media.ring import RetransmissionRing
 from media.rtp import SourcePacket
 from media.seam import (
     Event,
+    PeerId,
     PointSlot,
     SlotLive,
     SlotUnsupported,
@@ -65,6 +67,7 @@ class Switchboard:
         self._slot_of_stream: dict[OutStream, ViewerSlot] = {}
         self._replaying: dict[ViewerSlot, None] = {}
         self._replay_due: float | None = None
+        self._asked: dict[PeerId, None] = {}
 
     @property
     def track_count(self) -> int:
@@ -95,43 +98,63 @@ class Switchboard:
             return
         track = self._tracks.get(command.track_id) if command.track_id is not None else None
         codec = find_match(track.codec, slot.codecs) if track is not None else None
-        before = slot.track
         slot.point(track, codec, command.generation)
-        self._stop_replay(slot)
-        if before is not None and slot.track is not before and not _still_needs(slot, before):
-            before.slots.pop(slot, None)
+        self._offer(slot)
         if track is not None and codec is None:
             self._emit(
                 SlotUnsupported(command.peer_id, slot.mid, command.generation, track.codec.name)
             )
+        elif slot.is_waiting:
+            self.awake(slot, now)
         elif track is not None:
+            self._went_on(slot, track, now)
+
+    def _offer(self, slot: ViewerSlot) -> None:
+        """Let the slot be offered the packets of its track, and of the old one while a switch is
+        pending, and of no other."""
+        segment = slot.stream.forwarder.segment
+        old = self._sources.get(segment.source_id) if segment is not None else None
+        wanted = tuple(dict.fromkeys(each for each in (slot.track, old) if each is not None))
+        for track in slot.offered_by:
+            if track not in wanted:
+                track.slots.pop(slot, None)
+        for track in wanted:
             track.slots[slot] = None
-            if slot.is_waiting:
-                self.awake(slot, now)
-            else:
-                self._went_live(slot, None)
+        slot.offered_by = wanted
 
     def awake(self, slot: ViewerSlot, now: float) -> None:
         """Get a waiting slot its first packet: a key frame asked for, or the cached pictures."""
         track = slot.track
         if track is None or not slot.viewer.is_connected or not slot.is_waiting:
             return
-        if not track.source.is_video:
+        if not track.source.is_video or slot.replay is not None:
             return
-        if track.source.keyframes.ignores_pli and track.source.gop.packets and not track.is_muted:
+        if track.source.ignores_pli and track.source.gop.packets:
             slot.replay = GopReplay(track.source.gop)
             self._replaying[slot] = None
             self._pump(slot, now)
             self._arm_replay(now)
         else:
-            track.source.request_keyframe()
+            self.request_keyframe(track)
+
+    def request_keyframe(self, track: PublishedTrack) -> None:
+        """Somebody needs a key frame; `take_asked` then names the publisher."""
+        track.source.request_keyframe()
+        self._asked[track.peer_id] = None
+
+    def take_asked(self) -> Collection[PeerId]:
+        """Publishers for whom there may be feedback to send since the last call."""
+        if not self._asked:
+            return ()
+        asked, self._asked = self._asked, {}
+        return asked
 
     def pause(self, slot: ViewerSlot, is_paused: bool, now: float) -> None:
         """Stop sending on a slot, or resume with the next key frame."""
         slot.is_paused = is_paused
         slot.apply_pause()
-        if slot.is_waiting:
-            self.awake(slot, now)
+        self._offer(slot)
+        self.awake(slot, now)
 
     def track(self, track_id: TrackId) -> PublishedTrack | None:
         return self._tracks.get(track_id)
@@ -139,12 +162,17 @@ class Switchboard:
     def mute(self, track: PublishedTrack, is_muted: bool, now: float) -> None:
         """Stop forwarding a track to everybody, or resume."""
         track.is_muted = is_muted
-        # What was captured while muted must reach nobody, not even out of the cache.
-        track.source.gop.clear()
-        track.source.ring.clear()
+        # What was captured while muted must reach nobody, not even out of a cache.
+        track.source.mute(is_muted)
         for slot in list(track.slots):
             slot.apply_pause()
-            if slot.is_waiting:
+            self._offer(slot)
+            self.awake(slot, now)
+
+    def awake_waiting(self, track: PublishedTrack, now: float) -> None:
+        """The track turned out to ignore PLIs: who waits for its key frame gets the cached one."""
+        for slot in list(track.slots):
+            if slot.track is track:
                 self.awake(slot, now)
 
     # --- packets ------------------------------------------------------------------------------
@@ -155,6 +183,8 @@ class Switchboard:
         """Send what arrived together of one track to everybody who follows it."""
         if not track.has_started:
             self._start_track(track)
+        if track.is_muted:
+            return  # slots that are still leaving it would get it otherwise
         streams = [slot.stream for slot in track.slots if slot.replay is None]
         if streams:
             self._send(packets, streams, now)
@@ -175,7 +205,7 @@ class Switchboard:
         track.has_started = True
         self._emit(TrackStarted(track.peer_id, track.info))
         # Learn before the first newcomer comes whether this source answers PLIs at all.
-        track.source.request_keyframe()
+        self.request_keyframe(track)
 
     def _switched(self, slot: ViewerSlot, packets: list[SourcePacket], now: float) -> None:
         """The slot's stream opened a new segment: leave the old track, tell, report the clock."""
@@ -184,36 +214,34 @@ class Switchboard:
         if segment is None or track is None or segment.source_id != track.source_id:
             return
         first = next((each for each in packets if each.ext_seq == segment.source_start), None)
-        if first is not None:
-            self._leave_others(slot, track)
-            if not slot.is_live:
-                self._went_live(slot, first)
+        self._offer(slot)
+        if first is not None and not slot.is_live:
+            self._went_live(slot, track, segment, first.ext_timestamp)
         self.send_reports(slot.viewer, now)
 
-    def _leave_others(self, slot: ViewerSlot, track: PublishedTrack) -> None:
-        for other in self._sources.values():
-            if other is not track and slot in other.slots:
-                del other.slots[slot]
+    def _went_on(self, slot: ViewerSlot, track: PublishedTrack, now: float) -> None:
+        """Pointed at what it follows already: live at once, with what is captured now."""
+        segment = slot.stream.forwarder.segment
+        timestamp = track.source.clock.timestamp_at(now)
+        if segment is not None and timestamp is not None:
+            self._went_live(slot, track, segment, timestamp)
 
-    def _went_live(self, slot: ViewerSlot, first: SourcePacket | None) -> None:
-        """`first` is the packet it went live with; None when it never stopped being fed."""
-        track, segment = slot.track, slot.stream.forwarder.segment
-        if track is None or segment is None:
-            return
+    def _went_live(
+        self, slot: ViewerSlot, track: PublishedTrack, segment: Segment, timestamp: int
+    ) -> None:
+        """`timestamp` is the source's, unwrapped."""
         slot.is_live = True
-        timestamp = first.ext_timestamp if first is not None else None
         media_time_ms = None
-        if timestamp is not None and track.source.clock.is_exact:
+        if track.source.clock.is_exact:
             captured = track.source.clock.capture_time(timestamp)
             if captured is not None:
                 media_time_ms = round((captured + self._wall_offset_s) * 1000)
-        outgoing = 0 if timestamp is None else timestamp + segment.timestamp_offset
         self._emit(
             SlotLive(
                 slot.viewer.peer_id,
                 slot.mid,
                 slot.generation,
-                outgoing & 0xFFFFFFFF,
+                (timestamp + segment.timestamp_offset) & 0xFFFFFFFF,
                 media_time_ms,
             )
         )
@@ -271,23 +299,19 @@ class Switchboard:
             if self._tracks.get(track.info.track_id) is track:
                 del self._tracks[track.info.track_id]
             self._sources.pop(track.source_id, None)
-            for slot in track.slots:
+            for slot in list(track.slots):
                 slot.stream.forwarder.remove_source(track.source_id)
                 if slot.track is track:
-                    slot.track = None
-                    self._stop_replay(slot)
+                    # Nor does the old picture go on, if a switch to this track was pending.
+                    slot.point(None, None, slot.generation)
+                self._offer(slot)
             if track.has_started:
                 self._emit(TrackEnded(publisher.peer_id, track.info.track_id))
 
     def remove_viewer(self, viewer: Viewer) -> None:
         """Forget his slots."""
         for slot in viewer.slots.values():
-            self._stop_replay(slot)
+            slot.point(None, None, slot.generation)
+            self._offer(slot)
+            self._replaying.pop(slot, None)
             self._slot_of_stream.pop(slot.stream, None)
-            for track in self._sources.values():
-                track.slots.pop(slot, None)
-
-
-def _still_needs(slot: ViewerSlot, track: PublishedTrack) -> bool:
-    """Video goes on with the old track until the new one's key frame."""
-    return slot.stream.forwarder.wants(track.source_id)

@@ -23,11 +23,13 @@ class ViewerSlot:
 
     `is_live` turns true with the first forwarded packet of the present `generation`. While
     `replay` is set, the source's cached group of pictures is on its way and live packets wait.
+    `offered_by` are the tracks whose `slots` it stands in: `track`, and while a switch is pending
+    the old one too.
     """
 
     __slots__ = (
-        "codecs", "generation", "is_live", "is_paused", "kind", "mid", "replay", "stream", "track",
-        "viewer",
+        "codecs", "generation", "is_live", "is_paused", "kind", "mid", "offered_by", "replay",
+        "stream", "track", "viewer",
     )  # fmt: skip
 
     def __init__(
@@ -42,6 +44,7 @@ class ViewerSlot:
         self.generation = 0
         self.is_live = False
         self.is_paused = False
+        self.offered_by: tuple[PublishedTrack, ...] = ()
         self.replay: GopReplay | None = None
 
     @property
@@ -54,7 +57,8 @@ class ViewerSlot:
         """Follow another track as `codec` (the viewer's format for it), or nothing."""
         self.generation = generation
         self.is_live = False
-        self.replay = None
+        if track is not self.track:
+            self.replay = None
         self.track = track
         if track is None or codec is None:
             self.track = None
