@@ -85,7 +85,7 @@ class Assembler:
             extension_ids={each.uri: each.id for each in accepted.extensions},
             can_nack="nack" in codec.feedback,
             can_pli="nack pli" in codec.feedback,
-            remb_bps=PUBLISHER_CEILING_BPS if accepted.kind == "video" else None,
+            remb_bps=PUBLISHER_CEILING_BPS if "goog-remb" in codec.feedback else None,
             local_ssrc=self._options.randbits(32),
             cname=command.owner,
             wall_offset_s=self._options.wall_offset_s,

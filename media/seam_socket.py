@@ -15,13 +15,24 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from media.seam import Command, Event, EventHandler, MediaPort
+from media.seam import (
+    Answered,
+    ClosePeer,
+    Command,
+    Event,
+    EventHandler,
+    MediaPort,
+    PeerClosed,
+    PeerId,
+)
 
-MAX_FRAME_BYTES: Final = 4 * 1024 * 1024
-"""A statistics snapshot of a few thousand peers is the largest thing that crosses."""
-MAX_UNSENT_BYTES: Final = 16 * 1024 * 1024
+MAX_FRAME_BYTES: Final = 32 * 1024 * 1024
+"""The statistics of all peers are the largest thing that crosses: some 400 bytes for each of at
+most 20,000, and more where many kinds of drops are counted."""
+MAX_UNSENT_BYTES: Final = 2 * MAX_FRAME_BYTES
 """A reader this far behind is stuck: the connection is closed rather than memory filled."""
 
+FRONT_GONE: Final = "front_gone"
 _LENGTH: Final = struct.Struct("!I")
 _encoder: Final = msgspec.msgpack.Encoder()
 T = TypeVar("T")
@@ -101,13 +112,17 @@ class RemoteMedia:
 
 
 class SeamServer:
-    """Offers a `MediaPort` of this process on a Unix socket to one front at a time."""
+    """Offers a `MediaPort` of this process on a Unix socket to one front at a time.
+
+    When the front goes, its peers are closed: the next one knows nothing of them.
+    """
 
     def __init__(self, media: MediaPort, path: Path) -> None:
         self._media = media
         self._path = path
         self._writer: asyncio.StreamWriter | None = None
         self._server: asyncio.Server | None = None
+        self._peers: set[PeerId] = set()
         media.subscribe(self._forward)
 
     async def start(self) -> None:
@@ -122,6 +137,12 @@ class SeamServer:
             await self._server.wait_closed()
 
     def _forward(self, event: Event) -> None:
+        if isinstance(event, Answered):
+            self._peers.add(event.peer_id)
+            if self._writer is None:  # asked for by a front that went meanwhile
+                self._media.send(ClosePeer(event.peer_id, FRONT_GONE))
+        elif isinstance(event, PeerClosed):
+            self._peers.discard(event.peer_id)
         if self._writer is not None:
             _write(self._writer, event)
 
@@ -140,3 +161,5 @@ class SeamServer:
         finally:
             writer.close()
             self._writer = None
+            for peer_id in list(self._peers):
+                self._media.send(ClosePeer(peer_id, FRONT_GONE))

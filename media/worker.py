@@ -65,6 +65,7 @@ class LocalMedia:
         self._handler: EventHandler | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._is_drain_due = False
 
     @property
     def port(self) -> int:
@@ -93,14 +94,15 @@ class LocalMedia:
     async def start(self) -> None:
         """Bind the port; raises `MediaUnavailable`."""
         loop = self._loop = asyncio.get_running_loop()
+        hosts = _checked(self._advertised) or advertised_addresses(self._host)
         try:
             self._udp = UdpPort(loop, self._host, self._port, self._on_batch)
-        except OSError as error:
+        except (OSError, OverflowError) as error:
+            reason = error.strerror if isinstance(error, OSError) else str(error)
             raise MediaUnavailable(
-                f"UDP {self._host}:{self._port} cannot be used ({error.strerror}); "
+                f"UDP {self._host}:{self._port} cannot be used ({reason}); "
                 "choose another with --udp-port, or stop the program that has it"
             ) from error
-        hosts = self._advertised or advertised_addresses(self._host)
         self._plane = MediaPlane(
             PlaneOptions(
                 addresses=tuple((host, self.port) for host in hosts),
@@ -117,8 +119,11 @@ class LocalMedia:
         assert self._plane is not None, "start() comes first"
         assert self._loop is not None, "start() comes first"
         self._plane.handle_command(command, self._loop.time())
-        # Events of a command reach its sender in a later turn, as they would over a socket.
-        self._loop.call_soon(self._drain)
+        # Events of a command reach its sender in a later turn, as they would over a socket; one
+        # turn serves all commands of a burst (a switch points thousands of slots at once).
+        if not self._is_drain_due:
+            self._is_drain_due = True
+            self._loop.call_soon(self._drain)
 
     async def close(self) -> None:
         """Say goodbye to every peer and free the port."""
@@ -148,6 +153,7 @@ class LocalMedia:
 
     def _drain(self) -> None:
         """Hand out everything that an input caused, then re-arm the one timer."""
+        self._is_drain_due = False
         plane, udp, loop = self._plane, self._udp, self._loop
         if plane is None or udp is None or loop is None:
             return
@@ -171,13 +177,39 @@ class LocalMedia:
 def advertised_addresses(host: str) -> tuple[str, ...]:
     """What to put into candidates for a socket bound to `host`: that address, or for a wildcard
     every address of this machine, IPv4 first, loopback only when there is nothing else."""
-    bound = ipaddress.ip_address(socket.gethostbyname(host) if host == "localhost" else host)
+    bound = _resolve(host)
     if not bound.is_unspecified:
         return (str(bound),)
     found = [address for address in _interface_addresses() if address.version <= bound.version]
     ranked = sorted(found, key=lambda address: (address.version, address.is_loopback))
     outside = [str(address) for address in ranked if not address.is_loopback]
     return tuple(outside or [str(address) for address in ranked])
+
+
+def _resolve(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """An address as it is, a name (localhost) as what it stands for here."""
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        pass
+    try:
+        return ipaddress.ip_address(socket.gethostbyname(host))
+    except OSError as error:
+        raise MediaUnavailable(
+            f"UDP cannot be bound to {host!r} ({error.strerror}); give an address with --host"
+        ) from error
+
+
+def _checked(addresses: Sequence[str]) -> tuple[str, ...]:
+    """Candidates are addresses, not names (RFC 8839 §5.1)."""
+    for each in addresses:
+        try:
+            ipaddress.ip_address(each)
+        except ValueError as error:
+            raise MediaUnavailable(
+                f"{each!r} cannot be advertised to browsers: an IP address is needed"
+            ) from error
+    return tuple(addresses)
 
 
 def _interface_addresses() -> Iterable[ipaddress.IPv4Address | ipaddress.IPv6Address]:
