@@ -167,7 +167,7 @@ class Answered(msgspec.Struct, frozen=True, tag=True):
 
 
 class IceRestarted(msgspec.Struct, frozen=True, tag=True):
-    """New local ICE credentials and candidates (`candidate:...` values, no `a=`)."""
+    """New local ICE credentials and candidates (values of `a=candidate:` lines)."""
 
     request_id: RequestId
     peer_id: PeerId

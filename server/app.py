@@ -15,7 +15,6 @@ import sys
 from collections.abc import AsyncIterator
 
 from aiohttp import web
-from signaling.service import RoomService
 
 from media.seam import CodecPolicy
 from media.worker import LocalMedia, MediaUnavailable, advertised_addresses
@@ -54,6 +53,7 @@ from server.store import Store, open_store
 from server.tls import CHECK_EVERY_S, ServerTls, open_tls
 from signaling.clock import SystemClock
 from signaling.options import RoomOptions
+from signaling.service import RoomService
 from signaling.views import IceServer
 
 log = get_log(__name__)
@@ -234,7 +234,10 @@ async def rooms_part(app: web.Application) -> AsyncIterator[None]:
     )
     await rooms.start()
     app[ROOMS] = rooms
-    app[METRICS].add_source(lambda: part_metrics.read(rooms, app[MEDIA], app[PRODUCER]))
+    media, producer, metrics = app[MEDIA], app[PRODUCER], app[METRICS]
+    metrics.add_source(lambda: part_metrics.room_metrics(rooms.stats()))
+    metrics.add_source(lambda: part_metrics.media_metrics(media.totals(), media.udp_stats))
+    metrics.add_source(lambda: part_metrics.retention_metrics(producer.stats()))
     try:
         yield
     finally:

@@ -19,13 +19,18 @@ _LANES: Final[dict[type[protocol.ClientMessage], Lane]] = {
 """Everything else is control."""
 
 
+_OUTCOMES: Final = ("created", "refused", "deleted")
+
+
 class Counters:
     """Counters since the start of the process; every dict is bounded by a registry of codes."""
 
     def __init__(self) -> None:
         self.http_refusals: Counter[str] = Counter()
         """By code of `signaling.errors` or `server.problems`."""
-        self.sessions: Counter[tuple[str, ...]] = Counter()
+        self.sessions: Counter[tuple[str, ...]] = Counter(
+            {(door, outcome): 0 for door in ("whip", "whep") for outcome in _OUTCOMES}
+        )
         """By (whip | whep, created | refused | deleted)."""
         self.sockets_open = 0
         self.socket_closes: Counter[str] = Counter()

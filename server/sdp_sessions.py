@@ -173,7 +173,7 @@ def restart_fragment(restarted: IceRestarted, mid: str) -> str:
         f"a=ice-pwd:{restarted.pwd}",
         "m=audio 9 UDP/TLS/RTP/SAVPF 0",
         f"a=mid:{mid}",
-        *(f"a={candidate}" for candidate in restarted.candidates),
+        *(f"a=candidate:{value}" for value in restarted.candidates),
         "a=end-of-candidates",
     ]
     return "".join(f"{line}\r\n" for line in lines)

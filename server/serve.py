@@ -15,7 +15,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 
@@ -69,12 +69,8 @@ class RunningServer:
 
         Raises `UserError` when the store dies: nothing can be promised without it.
         """
-        stopped = asyncio.create_task(_stop_signal(), name="stop-signal")
-        died = asyncio.ensure_future(self.app[STORE].died)
-        try:
-            await asyncio.wait({stopped, died}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            stopped.cancel()
+        died = self.app[STORE].died
+        await _stop_signal_or(died)
         if died.done():
             raise UserError(f"the store ended ({died.result()}); the server stops")
 
@@ -123,9 +119,7 @@ async def _project_only(settings: Settings) -> int:
     """The projector of a store that other machines serve."""
     async with open_store(settings) as store, projector_child(store) as child:
         print(f"projecting events of {store.describe()}", flush=True)
-        stopped = asyncio.create_task(_stop_signal(), name="stop-signal")
-        await asyncio.wait({stopped, child.died}, return_when=asyncio.FIRST_COMPLETED)
-        stopped.cancel()
+        await _stop_signal_or(child.died)
     return 0
 
 
@@ -152,6 +146,16 @@ async def _stop(runner: web.AppRunner) -> None:
             await runner.cleanup()
     except TimeoutError:
         log.error("stop_timed_out", limit_s=STOP_WITHIN_S)
+
+
+async def _stop_signal_or(died: asyncio.Future[int]) -> None:
+    """Wait for a signal to stop, or for a child that we cannot do without."""
+    stopped = asyncio.create_task(_stop_signal(), name="stop-signal")
+    waiting: tuple[asyncio.Future[Any], ...] = (stopped, died)
+    try:
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopped.cancel()
 
 
 async def _stop_signal() -> None:

@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from typing import Final, Literal, Protocol
 
 from aiohttp import WSMsgType, hdrs, web
-from signaling.service import RoomService, Session
 
 from server.app_keys import DOORKEEPER, HEALTH, LIMITS, METRICS, ROOMS, SETTINGS, SIGNING
 from server.http_auth import Doorkeeper
@@ -26,6 +25,7 @@ from signaling.close_codes import CloseCode
 from signaling.codec import decode_untrusted, encode
 from signaling.errors import Refusal
 from signaling.protocol import MAX_FRAME_BYTES, SUBPROTOCOLS, Batch, Error, InMessage, Join
+from signaling.service import RoomService, Session
 
 JOIN_TIMEOUT_S: Final = 5.0
 HEARTBEAT_S: Final = 20.0
@@ -68,7 +68,7 @@ async def websocket(request: web.Request) -> web.StreamResponse:
     check_origin(request, app[SETTINGS].origins)
     if app[HEALTH].is_draining:
         raise Refusal("shutting_down")
-    ws = web.WebSocketResponse(
+    ws: web.WebSocketResponse[Literal[False]] = web.WebSocketResponse(
         protocols=SUBPROTOCOLS,
         heartbeat=HEARTBEAT_S * random.uniform(1 - HEARTBEAT_JITTER, 1 + HEARTBEAT_JITTER),
         # Larger than what we take, so that a slightly too large message gets our own close code.

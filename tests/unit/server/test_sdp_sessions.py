@@ -27,7 +27,7 @@ def test_a_restart_fragment_is_one_pseudo_section() -> None:
         ice_tag="t",
         ufrag="new1",
         pwd="a password of 22 chars",
-        candidates=("candidate:1 1 udp 2130706431 192.0.2.1 7882 typ host",),
+        candidates=("1 1 udp 2130706431 192.0.2.1 7882 typ host",),
     )
     assert restart_fragment(restarted, "0").split("\r\n") == [
         "a=ice-lite",

@@ -17,16 +17,17 @@ import pytest
 from server.errors import UserError
 from server.serve import running
 from signaling.close_codes import CloseCode
+from signaling.views import Role
 from tests.support.server import ServerProcess, server_process, serving, settings_for
 
 __all__ = ["server_process"]
 
 
 async def joined(
-    server: ServerProcess, http: aiohttp.ClientSession
+    server: ServerProcess, http: aiohttp.ClientSession, role: Role = "viewer"
 ) -> aiohttp.ClientWebSocketResponse[Any]:
     ws = await http.ws_connect(f"{server.url}/ws", protocols=("lianmai.json",))
-    token = server.token("vera", "viewer", "r1")
+    token = server.token(role, role, "r1")
     await ws.send_str(json.dumps({"type": "join", "token": token}))
     first = await ws.receive(timeout=5)
     assert "welcome" in first.data
@@ -65,9 +66,10 @@ async def test_it_comes_back_on_the_same_folder_after_a_crash(
 ) -> None:
     await server_process.start()
     async with aiohttp.ClientSession() as http:
-        ws = await joined(server_process, http)
+        ws = await joined(server_process, http, "host")
+        await ws.send_str('{"type":"start_show","id":"s"}')
         await ws.send_str('{"type":"ask","id":"q1","text":"适合油皮吗？"}')
-        while "ack" not in (await ws.receive(timeout=5)).data:
+        while "question_id" not in (await ws.receive(timeout=5)).data:
             pass
         await server_process.kill()
         await ws.close()

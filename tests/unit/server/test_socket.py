@@ -18,6 +18,7 @@ from server import socket as front
 from server.app_keys import METRICS
 from signaling.close_codes import CloseCode
 from signaling.protocol import MAX_FRAME_BYTES
+from signaling.views import Role
 from tests.support.server import LiveServer, live, serving
 
 __all__ = ["live"]
@@ -37,8 +38,8 @@ async def connect(
         yield ws
 
 
-def join(live: LiveServer, room: str, user: str = "vera") -> str:
-    return json.dumps({"type": "join", "token": live.token(user, "viewer", room)})
+def join(live: LiveServer, room: str, user: str = "vera", role: Role = "viewer") -> str:
+    return json.dumps({"type": "join", "token": live.token(user, role, room)})
 
 
 async def batch(ws: Socket) -> list[dict[str, Any]]:
@@ -199,13 +200,16 @@ async def test_what_comes_in_is_counted_by_lane(live: LiveServer) -> None:
     before = counters.messages_in.copy()
     room = live.new_room()
     async with connect(live) as ws:
-        await ws.send_str(join(live, room))
+        await ws.send_str(join(live, room, "anna", "host"))
         await until(ws, "welcome")
+        await ws.send_str('{"type":"start_show","id":"0"}')
+        await until(ws, "ack")
         await ws.send_str('{"type":"chat","id":"1","text":"你好"}')
         await until(ws, "ack")
         await ws.send_str('{"type":"ask","id":"2","text":"适合油皮吗？"}')
         await until(ws, "ack")
     grown = {lane.name: n - before[lane] for lane, n in counters.messages_in.items()}
+    assert grown["CONTROL"] == 1
     assert grown["CHAT"] == 1
     assert grown["QUESTION"] == 1
 

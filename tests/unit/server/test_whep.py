@@ -83,7 +83,7 @@ async def test_a_wrong_token_is_not_taken_for_none(live: LiveServer) -> None:
 async def test_too_many_places_are_refused(live: LiveServer) -> None:
     room = live.new_room()
     await go_live(live, room)
-    body = (await offer("recvonly", audio=1, video=2)).encode()
+    body = (await offer("recvonly", audio=1, video=5)).encode()
     response = await live.http.post(f"/whep/{room}", data=body, headers=SDP)
     assert response.status == 422
     assert (await response.json(content_type=None))["code"] == "too_many_slots"

@@ -1,0 +1,110 @@
+"""What rooms, media and retention counted, as metric families."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from prometheus_client.core import Metric
+
+from media.udp import UdpStats
+from server.metrics import counter, gauge
+from server.retention.producer import ProducerStats
+from signaling.service import ServiceStats
+
+
+def room_metrics(stats: ServiceStats) -> Iterator[Metric]:
+    """Rooms and their sockets on this node."""
+    yield gauge("rooms", "Rooms served by this node", {(): stats.rooms})
+    yield gauge(
+        "participants",
+        "Sockets in rooms by role",
+        {(role,): stats.sockets.get(role, 0) for role in ("host", "staff", "guest", "viewer")},
+        ("role",),
+    )
+    yield gauge("peers", "Media transports of rooms", {(): stats.peers})
+    yield counter("messages_out_total", "Frames written to sockets", {(): stats.frames_out})
+    yield counter(
+        "messages_shed_total",
+        "Messages that did not reach a reader",
+        {("chat", "flood"): stats.chat_shed},
+        ("lane", "reason"),
+    )
+    yield counter(
+        "slow_readers_total",
+        "Sockets closed because they read too slowly",
+        {(): stats.slow_readers},
+    )
+
+
+def media_metrics(totals: Mapping[str, int], udp: UdpStats) -> Iterator[Metric]:
+    """The media plane (`Stats.totals`) and its UDP port."""
+    yield gauge("tracks", "Published tracks", {(): totals.get("tracks", 0)})
+    yield counter(
+        "rtp_packets_total",
+        "RTP packets forwarded",
+        {("in",): totals.get("packets_in", 0), ("out",): totals.get("packets_out", 0)},
+        ("dir",),
+    )
+    yield counter(
+        "rtp_bytes_total",
+        "Bytes of RTP, headers included",
+        {("in",): totals.get("bytes_in", 0), ("out",): totals.get("bytes_out", 0)},
+        ("dir",),
+    )
+    yield counter(
+        "nack_total",
+        "Negative acknowledgements received from viewers and sent to publishers",
+        {("in",): totals.get("nacks_in", 0), ("out",): totals.get("nacks_out", 0)},
+        ("dir",),
+    )
+    yield counter(
+        "pli_total",
+        "Key frame requests received from viewers and sent to publishers",
+        {("in",): totals.get("plis_in", 0), ("out",): totals.get("plis_out", 0)},
+        ("dir",),
+    )
+    yield counter(
+        "rtx_total",
+        "Packets sent again to viewers",
+        {(): totals.get("retransmitted", 0)},
+    )
+    yield counter(
+        "media_dropped_total",
+        "Datagrams and packets dropped, by reason",
+        {
+            (name.removeprefix("dropped_"),): count
+            for name, count in totals.items()
+            if name.startswith("dropped_")
+        },
+        ("reason",),
+    )
+    yield counter(
+        "udp_datagrams_total",
+        "Datagrams through the media port",
+        {("in",): udp.datagrams_in, ("out",): udp.datagrams_out},
+        ("dir",),
+    )
+    yield counter("udp_send_calls_total", "System calls that sent them", {(): udp.send_calls})
+    yield counter(
+        "udp_dropped_total",
+        "Datagrams the kernel did not take",
+        {("full",): udp.dropped_full, ("error",): udp.send_errors},
+        ("reason",),
+    )
+
+
+def retention_metrics(stats: ProducerStats) -> Iterator[Metric]:
+    """Engagement events on their way to the store."""
+    yield counter(
+        "engagement_events_total",
+        "Engagement events by what became of them",
+        {
+            ("stored",): stats.stored,
+            ("spooled",): stats.spooled,
+            ("replayed",): stats.replayed,
+            ("shed",): stats.shed,
+        },
+        ("outcome",),
+    )
+    yield gauge("engagement_queue", "Engagement events waiting in memory", {(): stats.queued})
+    yield gauge("engagement_spool_bytes", "Size of the spool on disk", {(): stats.spool_bytes})
