@@ -13,6 +13,7 @@ import os
 import secrets
 import sys
 from collections.abc import AsyncIterator
+from typing import Final
 
 from aiohttp import web
 
@@ -55,6 +56,9 @@ from signaling.clock import SystemClock
 from signaling.options import RoomOptions
 from signaling.service import RoomService
 from signaling.views import IceServer
+
+DRAIN_WITHIN_S: Final = 5.0
+"""Half of `server.serve.STOP_WITHIN_S`: a room that hangs must not keep the store from closing."""
 
 log = get_log(__name__)
 
@@ -103,7 +107,11 @@ def create_internal_app(main: web.Application) -> web.Application:
 async def drain(app: web.Application) -> None:
     """First step of stopping: take nobody new, send every socket away with `shutting_down`."""
     app[HEALTH].is_draining = True
-    await app[ROOMS].close()
+    try:
+        async with asyncio.timeout(DRAIN_WITHIN_S):
+            await app[ROOMS].close()
+    except TimeoutError:
+        log.error("drain_timed_out", limit_s=DRAIN_WITHIN_S)  # the other parts still close in order
 
 
 async def store_part(app: web.Application) -> AsyncIterator[None]:

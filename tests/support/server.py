@@ -152,7 +152,7 @@ class ServerProcess:
         )
         environment = {
             **os.environ,
-            f"LIANMAI_KEYS_{KEY_ID.upper()}_SECRET": SECRET,
+            "LIANMAI_KEYS": f"{{{KEY_ID}: {{secret: '{SECRET}'}}}}",
             **self._environment,
         }
         with self.log.open("ab") as output:

@@ -137,7 +137,7 @@ async def test_https_with_our_own_authority(tmp_path: Path) -> None:
                 await http.get("/healthz")
             async with http.get("/ca.crt", ssl=False) as response:
                 assert response.content_type == "application/x-x509-ca-cert"
-                authority = (await response.read()).decode()
+                authority = await response.read()
         trusting = ssl.create_default_context(cadata=authority)
         async with aiohttp.ClientSession(server.url) as http:
             assert (await http.get("/healthz", ssl=trusting)).status == 200
