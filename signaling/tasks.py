@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, Final
 
 log = logging.getLogger(__name__)
+
+CANCEL_AGAIN_S: Final = 0.1
 
 
 class TaskSet:
@@ -38,10 +40,14 @@ class TaskSet:
             log.error("task_failed task=%s", task.get_name(), exc_info=error)
 
     async def close(self) -> None:
-        """Cancel all members and wait for their end."""
+        """Cancel all members and wait for their end.
+
+        Cancelled again until they have ended: redis-py loses a cancellation that meets it while
+        it opens a connection, and the task would go on for ever.
+        """
         self._closed = True
         current = asyncio.current_task()
-        tasks = [task for task in self._tasks if task is not current]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        while pending := {task for task in self._tasks if task is not current}:
+            for task in pending:
+                task.cancel()
+            await asyncio.wait(pending, timeout=CANCEL_AGAIN_S)
