@@ -3,7 +3,7 @@
  * Rows are kept and moved, never rebuilt, so that a half-typed answer survives new questions.
  */
 import { avatar, el, icon, oncePerFrame } from '../ui/dom.js';
-import { minutes, roughly } from '../ui/format.js';
+import { minutes, nameOf, roughly } from '../ui/format.js';
 import { setText, t } from '../ui/i18n.js';
 import { accepted } from '../ui/toast.js';
 import { inviteToStage, openPerson } from './person-dialog.js';
@@ -114,7 +114,7 @@ export class QuestionBoard {
   }
 
   #openRow(question) {
-    const person = { subject: question.subject, name: question.name };
+    const person = { subject: question.subject, name: nameOf(question) };
     const known = el('p', { class: 'question-known', testid: 'known' });
     const label = el('span');
     const row = el('li', {
@@ -124,7 +124,7 @@ export class QuestionBoard {
     el('div', { class: 'question-head' },
       avatar(person),
       el('button', {
-        class: 'question-asker', text: question.name, testid: 'asker',
+        class: 'question-asker', text: person.name, testid: 'asker',
         attrs: { type: 'button', 'data-action': 'asker' },
         on: { click: () => openPerson(person, this.#room, this.#profiles) },
       }),
@@ -208,7 +208,7 @@ function showKnown(known, label, profile) {
 
 function answeredRow(question) {
   const row = el('li', { class: 'question is-answered', testid: 'answered-item', attrs: { tabindex: -1, 'data-question-id': question.question_id } },
-    el('div', { class: 'question-head' }, avatar(question), el('span', { class: 'question-asker', text: question.name }),
+    el('div', { class: 'question-head' }, avatar(question), el('span', { class: 'question-asker', text: nameOf(question) }),
       el('time', { class: 'question-wait', text: minutes(question.answered_ms - question.asked_ms) })),
     el('p', { class: 'question-text', text: question.text }));
   const how = el('p', { class: 'question-answer' }, icon('check'), el('span', {

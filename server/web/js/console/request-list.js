@@ -1,6 +1,6 @@
 /** Who waits for the mic, and whom we invited. */
 import { avatar, el, icon, oncePerFrame } from '../ui/dom.js';
-import { minutes } from '../ui/format.js';
+import { minutes, nameOf } from '../ui/format.js';
 import { setText } from '../ui/i18n.js';
 import { accepted } from '../ui/toast.js';
 import { openPerson } from './person-dialog.js';
@@ -67,8 +67,8 @@ export class RequestList {
     return el('li', { class: 'request', testid, attrs },
       avatar(person),
       el('button', {
-        class: 'question-asker', text: person.name, attrs: { type: 'button' },
-        on: { click: () => openPerson(person, this.#room, this.#profiles) },
+        class: 'question-asker', text: nameOf(person), attrs: { type: 'button' },
+        on: { click: () => openPerson({ subject: person.subject, name: nameOf(person) }, this.#room, this.#profiles) },
       }),
       el('span', { class: 'request-time' }, icon(symbol), el('time')),
       el('span', { class: 'request-buttons' }, ...buttons));

@@ -1,5 +1,6 @@
 /** What staff may do with a guest's seat: mute the mic, stop the camera, remove. */
 import { el, icon, setIcon } from '../ui/dom.js';
+import { nameOf } from '../ui/format.js';
 import { setAttr } from '../ui/i18n.js';
 import { accepted } from '../ui/toast.js';
 
@@ -20,7 +21,7 @@ export function decorateSeat(tile, seat, room) {
     const isMuted = seat.muted.includes(source);
     const symbol = source === 'microphone' ? 'mic' : 'camera';
     button.setAttribute('aria-pressed', String(isMuted));
-    setAttr(button, 'aria-label', `console.${isMuted ? 'unmute' : 'mute'}_${source}`, { name: seat.name });
+    setAttr(button, 'aria-label', `console.${isMuted ? 'unmute' : 'mute'}_${source}`, { name: nameOf(seat) });
     setIcon(button.querySelector('svg'), isMuted ? `${symbol}-off` : symbol);
   }
 }
@@ -38,7 +39,7 @@ function build(tile, seat, room) {
     mute('microphone', 'mic', `mute-mic-seat-${seat.seat}`),
     mute('camera', 'camera', `mute-cam-seat-${seat.seat}`),
     el('button', {
-      class: 'icon-btn seat-btn', label: 'console.remove', vars: { name: seat.name }, testid: `remove-seat-${seat.seat}`, attrs: { type: 'button' },
+      class: 'icon-btn seat-btn', label: 'console.remove', vars: { name: nameOf(seat) }, testid: `remove-seat-${seat.seat}`, attrs: { type: 'button' },
       // At once, without a question: whoever misbehaves on a live picture must be gone in one press.
       on: { click: () => accepted(room.removeGuest(seat.subject)) },
     }, icon('close')));

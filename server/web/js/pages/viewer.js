@@ -3,7 +3,7 @@ import { ChatList } from '../ui/chat-list.js';
 import { openDialog } from '../ui/dialog.js';
 import { byId, el, setAvatar } from '../ui/dom.js';
 import { enterRoom } from '../ui/enter.js';
-import { compact } from '../ui/format.js';
+import { compact, nameOf } from '../ui/format.js';
 import { floatHearts } from '../ui/hearts.js';
 import { onLangChange } from '../ui/i18n.js';
 import { problemCard } from '../ui/problem-card.js';
@@ -66,9 +66,9 @@ function mountHeader(room) {
     const host = room.state.stage.seats.find((seat) => seat.seat === 0);
     const person = host ?? { subject: room.state.room, name: room.state.show.title || room.state.room };
     setAvatar(byId('host-avatar'), person);
-    byId('host-name').textContent = person.name;
+    byId('host-name').textContent = nameOf(person);
     byId('show-title').textContent = host ? room.state.show.title : '';
-    document.title = room.state.show.title || person.name || 'lianmai';
+    document.title = room.state.show.title || nameOf(person);
   };
   room.addEventListener('counts', showCounts);
   for (const topic of ['show', 'stage']) room.addEventListener(topic, showHost);
@@ -97,7 +97,7 @@ function mountLikes(room) {
 function mountName(room) {
   const button = byId('my-name');
   room.addEventListener('welcome', () => {
-    byId('my-name-text').textContent = room.state.you.name;
+    byId('my-name-text').textContent = nameOf(room.state.you);
     button.disabled = pageToken() !== null;
     button.hidden = false;
   });
@@ -135,7 +135,7 @@ async function chooseName() {
 }
 
 function noteStage(chat, message) {
-  if (message.type === 'seat_taken' && message.seat.seat !== 0) chat.note('chat.joined_stage', { name: message.seat.name });
+  if (message.type === 'seat_taken' && message.seat.seat !== 0) chat.note('chat.joined_stage', { name: nameOf(message.seat) });
   if (message.type === 'question_answered' && !message.question.answer) chat.note('chat.answered', { text: message.question.text });
 }
 

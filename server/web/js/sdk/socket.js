@@ -28,6 +28,7 @@ const STABLE_AFTER_MS = 5_000;
 
 export class RoomSocket {
   /** @type {WebSocket|null} */ #ws = null;
+  /** @type {WebSocket[]} */ #abandoned = [];
   #options;
   #backoff = new Backoff();
   #positions = { log: null, chat: null };
@@ -130,6 +131,8 @@ export class RoomSocket {
   }
 
   #welcomed(welcome) {
+    // The server closes them as `replaced`; one that cannot hear it is closed from here.
+    for (const old of this.#abandoned.splice(0)) setTimeout(() => old.close(), OPEN_TIMEOUT_MS);
     clearTimeout(this.#openTimer);
     this.#joined = true;
     this.#conn = welcome.conn;
@@ -180,12 +183,16 @@ export class RoomSocket {
     this.#retryTimer = setTimeout(() => this.#connect(), waitMs);
   }
 
-  /** Let go of a socket without waiting for its (possibly very late) close event. */
+  /**
+   * Let go of a socket without waiting for its (possibly very late) close event. A close frame
+   * would tell the server that the person left, so an open one stays until the next is joined.
+   */
   #forget(ws) {
     for (const timer of [this.#openTimer, this.#pongTimer, this.#stableTimer]) clearTimeout(timer);
     clearInterval(this.#pingTimer);
     ws.onopen = ws.onmessage = ws.onclose = null;
-    if (ws.readyState <= WebSocket.OPEN) ws.close(1000);
+    if (ws.readyState === WebSocket.OPEN) this.#abandoned.push(ws);
+    else ws.close();
     this.#ws = null;
     this.#joined = false;
   }
@@ -195,6 +202,7 @@ export class RoomSocket {
     this.#closed = true;
     clearTimeout(this.#retryTimer);
     if (this.#ws) this.#forget(this.#ws);
+    for (const old of this.#abandoned.splice(0)) old.close(1000);
     window.removeEventListener('online', this.#onOnline);
     document.removeEventListener('visibilitychange', this.#onVisible);
     this.#options.onState('closed', { code, reason });

@@ -3,6 +3,7 @@
  * At 200 lines a second only the newest ROWS_KEPT ever become DOM nodes.
  */
 import { el, hueOf, icon, oncePerFrame } from './dom.js';
+import { nameOf } from './format.js';
 import { setText } from './i18n.js';
 
 const ROWS_KEPT = 200;
@@ -74,12 +75,12 @@ export class ChatList {
     const name = this.#onPerson
       ? el('button', {
           class: 'chat-name',
-          text: message.name,
+          text: nameOf(message),
           attrs: { type: 'button', 'data-subject': message.subject },
           testid: `chat-name-${message.subject}`,
-          on: { click: () => this.#onPerson({ subject: message.subject, name: message.name }) },
+          on: { click: () => this.#onPerson({ subject: message.subject, name: nameOf(message) }) },
         })
-      : el('span', { class: 'chat-name', text: message.name });
+      : el('span', { class: 'chat-name', text: nameOf(message) });
     name.style.setProperty('--hue', String(hueOf(message.subject)));
     const row = el('li', { class: `chat-row chat-${message.role}`, testid: 'chat-row' });
     if (message.role !== 'viewer') row.append(el('span', { class: `tag tag-${message.role}`, key: `role.${message.role}` }));
@@ -110,7 +111,7 @@ export class ChatList {
     const now = performance.now();
     if (now - this.#spokenAt < SPOKEN_EVERY_MS) return;
     this.#spokenAt = now;
-    this.spoken.textContent = `${message.name}: ${message.text}`;
+    this.spoken.textContent = `${nameOf(message)}: ${message.text}`;
   }
 }
 

@@ -1,4 +1,5 @@
 /** Small helpers over the DOM. Text always goes in as text, never as markup. */
+import { nameOf } from './format.js';
 import { setAttr, setText } from './i18n.js';
 
 const SVG = 'http://www.w3.org/2000/svg';
@@ -68,9 +69,9 @@ export function avatar(person, extraClass = '') {
   return node;
 }
 
-export function setAvatar(node, { subject, name }) {
-  node.textContent = [...(name.trim() || '?')][0].toUpperCase();
-  node.style.setProperty('--hue', String(hueOf(subject)));
+export function setAvatar(node, person) {
+  node.textContent = [...nameOf(person)][0].toUpperCase();
+  node.style.setProperty('--hue', String(hueOf(person.subject)));
 }
 
 /** Run at most once a frame, with the latest call only. @param {() => void} work */

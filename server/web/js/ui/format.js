@@ -1,6 +1,12 @@
 /** Numbers and times as people read them here. */
 import { currentLang, t } from './i18n.js';
 
+/** What to call a person; who gave no name gets a short one that stays the same. @param {{subject: string, name: string, role?: string}} person */
+export function nameOf({ subject, name, role }) {
+  if (name.trim()) return name;
+  return role === 'host' ? t('role.host') : t('name.nobody', { code: subject.slice(-4) });
+}
+
 /** 75_000 -> "1:15". @param {number} ms */
 export function minutes(ms) {
   const seconds = Math.max(0, Math.floor(ms / 1000));

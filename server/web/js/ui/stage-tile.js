@@ -1,6 +1,6 @@
 /** One seat on screen: picture or avatar, name, mutes, and why there is no picture. */
 import { el, icon, setAvatar } from './dom.js';
-import { minutes } from './format.js';
+import { minutes, nameOf } from './format.js';
 import { setText } from './i18n.js';
 
 /** Waits this long for `slot_live` before frames that arrive are believed on their own. */
@@ -58,8 +58,8 @@ export class StageTile {
     this.isLocal = local !== null;
     this.node.dataset.subject = seat.subject;
     this.node.classList.toggle('is-local', this.isLocal);
-    this.name.textContent = seat.name;
-    this.node.setAttribute('aria-label', seat.name);
+    this.name.textContent = nameOf(seat);
+    this.node.setAttribute('aria-label', nameOf(seat));
     this.role.className = `tag tag-${seat.role === 'host' ? 'host' : 'guest'}`;
     setText(this.role, seat.role === 'host' ? 'role.host' : 'role.guest');
     setAvatar(this.avatar, seat);

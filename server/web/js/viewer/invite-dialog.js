@@ -1,6 +1,7 @@
 /** The invitation: who calls, how long the seat is kept, then the mirror, then on stage. */
 import { avatar, el } from '../ui/dom.js';
 import { openDialog } from '../ui/dialog.js';
+import { nameOf } from '../ui/format.js';
 import { setText } from '../ui/i18n.js';
 import { stageSetup } from './stage-setup.js';
 
@@ -31,7 +32,7 @@ export function openInvite(invite, room) {
     };
     body.append(
       avatar(host ?? { subject: invite.by, name: room.state.show.title || '?' }, 'avatar-big'),
-      el('p', { class: 'dialog-text', key: 'invite.text', vars: { name: host?.name ?? '' } }),
+      el('p', { class: 'dialog-text', key: 'invite.text', vars: { name: host ? nameOf(host) : '' } }),
       el('div', { class: 'dialog-actions' },
         el('button', { class: 'btn', key: 'invite.decline', testid: 'decline-invite', attrs: { type: 'button' }, on: { click: () => close('declined') } }),
         el('button', { class: 'btn btn-mic', key: 'invite.accept', testid: 'accept-invite', attrs: { type: 'button', autofocus: true }, on: { click: showSetup } })));

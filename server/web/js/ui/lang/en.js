@@ -137,6 +137,7 @@ export default {
   'name.title': 'My name',
   'name.label': 'Name',
   'name.text': 'The host and everybody see this name.',
+  'name.nobody': 'Viewer {code}',
   'name.hint': 'Choose a name?',
 
   // request and invite

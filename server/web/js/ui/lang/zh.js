@@ -137,6 +137,7 @@ export default {
   'name.title': '我的昵称',
   'name.label': '昵称',
   'name.text': '主播和大家会看到这个名字。',
+  'name.nobody': '观众 {code}',
   'name.hint': '给自己起个名字？',
 
   // request and invite
