@@ -22,7 +22,19 @@ def room_metrics(stats: ServiceStats) -> Iterator[Metric]:
         ("role",),
     )
     yield gauge("peers", "Media transports of rooms", {(): stats.peers})
-    yield counter("messages_out_total", "Frames written to sockets", {(): stats.frames_out})
+    yield counter(
+        "messages_out_total",
+        "Room events to sockets, before a slow reader's chat is shed",
+        {(lane,): count for lane, count in stats.messages_out.items()},
+        ("lane",),
+    )
+    yield counter(
+        "refusals_total",
+        "Messages of joined sockets refused, by code",
+        {(code,): count for code, count in stats.refusals.items()},
+        ("code",),
+    )
+    yield counter("flushes_total", "Frames made for all readers of a room", {(): stats.frames_out})
     yield counter(
         "messages_shed_total",
         "Messages that did not reach a reader",

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from aiohttp import hdrs, web
-from signaling.service import MediaSession, RoomService
 
 from media.errors import RemoteProtocolError
 from media.sdp import parse_trickle_fragment_untrusted
@@ -33,6 +32,7 @@ from server.settings import Settings
 from signaling.errors import Refusal
 from signaling.identity import Identity
 from signaling.ids import RoomId
+from signaling.service import MediaSession, RoomService
 
 SDP_TYPE: Final = "application/sdp"
 FRAGMENT_TYPE: Final = "application/trickle-ice-sdpfrag"

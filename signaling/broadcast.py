@@ -8,7 +8,7 @@ flushes while a pass is under way; they always get them in order.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import Final
 
@@ -84,6 +84,8 @@ class Broadcast:
         self._timer: asyncio.TimerHandle | None = None
         self.shed_chat = 0
         self.frames_out = 0
+        self.messages_out: Counter[Lane] = Counter()
+        """Each counted once for each member it was meant for."""
 
     def __len__(self) -> int:
         return len(self._members)
@@ -104,6 +106,7 @@ class Broadcast:
     def enqueue(self, lane: Lane, message: OutMessage, position: str | None = None) -> None:
         """Let a message wait; call `pump` after the last one of a delivery."""
         self._queue.enqueue(lane, message, asyncio.get_running_loop().time(), position)
+        self.messages_out[lane] += len(self._members)
         if lane is not Lane.AMBIENT:
             self._has_waiting = True
 

@@ -110,6 +110,7 @@ class Session:
         try:
             await self._handle(message)
         except Refusal as refusal:
+            self._parts.refusals[refusal.code] += 1
             self.send(
                 p.Error(
                     code=refusal.code,

@@ -11,6 +11,7 @@ from typing import Any, Final
 from signaling.commands import Tick
 from signaling.errors import Refusal
 from signaling.ids import RoomRef
+from signaling.lane import Lane
 from signaling.presence import REFRESH_S
 from signaling.served_room import Parts, ServedRoom
 from signaling.sweeper import Sweeper
@@ -47,6 +48,7 @@ class Housekeeping:
         self._rounds = 0
         self.closed_totals: Counter[str] = Counter()
         """Counters of rooms that were closed, so that totals never fall."""
+        self.closed_messages: Counter[Lane] = Counter()
 
     async def start(self) -> None:
         self._tasks.spawn(self._every(TICK_S, self._tick_due), "ticks")
@@ -119,6 +121,7 @@ class Housekeeping:
         self.closed_totals.update(
             frames_out=hub.frames_out, chat_shed=hub.shed_chat, slow_readers=hub.slow_readers
         )
+        self.closed_messages += hub.messages_out
         await self._close_room(room)
 
     # --- presence -------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ everything up to the same place.
 from __future__ import annotations
 
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from typing import Final, Literal, Protocol
 
@@ -147,6 +147,11 @@ class Hub:
     @property
     def shed_chat(self) -> int:
         return self._public.shed_chat + self._staff.shed_chat
+
+    @property
+    def messages_out(self) -> Counter[Lane]:
+        """Room events by lane, counted for each socket they were meant for."""
+        return self._public.messages_out + self._staff.messages_out
 
     @property
     def frames_out(self) -> int:

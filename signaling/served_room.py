@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+from collections import Counter
 from typing import Final, NamedTuple
 
 from signaling import commands as c
@@ -54,6 +55,8 @@ class Parts(NamedTuple):
     clock: Clock
     options: RoomOptions
     node: str
+    refusals: Counter[str]
+    """What sessions were refused, by code."""
 
 
 class ServedRoom:

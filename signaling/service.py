@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final, Literal
@@ -30,6 +31,7 @@ from signaling.group_writer import GroupWriter
 from signaling.housekeeping import Housekeeping
 from signaling.identity import ClientLink, Identity
 from signaling.ids import RoomId, RoomRef, ShopId
+from signaling.lane import Lane
 from signaling.log_reader import Entry, LogReader
 from signaling.media_link import MediaLink
 from signaling.media_owner import MediaOwner
@@ -84,6 +86,10 @@ class ServiceStats(msgspec.Struct, frozen=True, kw_only=True):
     sockets: dict[str, int]
     """Open sockets by role."""
     peers: int
+    messages_out: dict[str, int]
+    """Room events by lane, counted for each socket they were meant for."""
+    refusals: dict[str, int]
+    """Messages of joined sockets that were refused, by code."""
     frames_out: int
     chat_shed: int
     slow_readers: int
@@ -127,6 +133,7 @@ class RoomService:
             clock=clock,
             options=options,
             node=node,
+            refusals=Counter(),
         )
         self._rooms: dict[RoomRef, ServedRoom] = {}
         self._by_stream: dict[str, ServedRoom] = {}
@@ -271,10 +278,18 @@ class RoomService:
             rooms=len(self._rooms),
             sockets=sockets,
             peers=sum(room.stage.peers for room in self._rooms.values()),
+            messages_out=self._messages_out(),
+            refusals=dict(self._parts.refusals),
             frames_out=totals["frames_out"] + sum(hub.frames_out for hub in hubs),
             chat_shed=totals["chat_shed"] + sum(hub.shed_chat for hub in hubs),
             slow_readers=totals["slow_readers"] + sum(hub.slow_readers for hub in hubs),
         )
+
+    def _messages_out(self) -> dict[str, int]:
+        sums = Counter(self._housekeeping.closed_messages)
+        for room in self._rooms.values():
+            sums += room.hub.messages_out
+        return {lane.name.lower(): sums[lane] for lane in Lane}
 
     # --- rooms of this node ---------------------------------------------------------------------
 

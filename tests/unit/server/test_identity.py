@@ -54,14 +54,14 @@ async def test_the_last_name_is_remembered(redis_client: Redis, shop: ShopId) ->
     who = await identities.of(claims(shop, "vera", "小红"))
     await identities.of(claims(shop, "vera", "小红姐"))
     await identities.of(claims(shop, "vera", ""))
-    stored = await redis_client.hget(names_key(shop), who.subject)  # type: ignore[misc]
+    stored = await redis_client.hget(names_key(shop), who.subject)
     assert stored == "小红姐".encode()
 
 
 async def test_an_erased_person_is_a_stranger(redis_client: Redis, shop: ShopId) -> None:
     identities = Identities(store=redis_client)
     before = await identities.subject(shop, "vera")
-    await redis_client.hdel(subjects_key(shop), "vera")  # type: ignore[misc]
+    await redis_client.hdel(subjects_key(shop), "vera")
     assert await identities.subject(shop, "vera") != before
 
 

@@ -28,6 +28,7 @@ NAMES = {
     "lianmai_messages_shed",
     "lianmai_event_loop_lag_seconds",
     "lianmai_http_refusals",
+    "lianmai_refusals",
     "lianmai_engagement_events",
     "process_cpu_seconds",
 }
