@@ -33,6 +33,9 @@ class Counters:
         )
         """By (whip | whep, created | refused | deleted)."""
         self.sockets_open = 0
+        self.frames_out = 0
+        self.bytes_out = 0
+        """Frames written to sockets, and their bytes with headers."""
         self.socket_closes: Counter[str] = Counter()
         """Closed by us, by name of the close code."""
         self.socket_refusals: Counter[str] = Counter()

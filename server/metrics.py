@@ -92,6 +92,8 @@ def gauge(
 def front_metrics(counters: Counters) -> Iterator[Metric]:
     """What the HTTP and WebSocket front counts."""
     yield gauge("sockets", "Open WebSockets", {(): counters.sockets_open})
+    yield counter("socket_frames_total", "Frames written to sockets", {(): counters.frames_out})
+    yield counter("socket_bytes_total", "Bytes written to sockets", {(): counters.bytes_out})
     yield counter(
         "sessions_total",
         "WHIP and WHEP sessions by what became of the request",

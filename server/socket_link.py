@@ -48,7 +48,10 @@ class SocketLink:
     def write(self, frame: bytes) -> None:  # hot path
         """Send one encoded payload; dropped silently once closing, when nobody would read it."""
         if self.closed_with is None and not self._transport.is_closing():
-            self._transport.write(self._frames.frame(self._opcode, frame))
+            framed = self._frames.frame(self._opcode, frame)
+            self._transport.write(framed)
+            self._counters.frames_out += 1
+            self._counters.bytes_out += len(framed)
 
     def buffered_bytes(self) -> int:
         """What the kernel has not taken yet."""

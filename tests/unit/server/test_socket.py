@@ -15,7 +15,7 @@ import pytest
 from aiohttp import WSMsgType
 
 from server import socket as front
-from server.app_keys import METRICS
+from server.app_keys import METRICS, ROOMS
 from signaling.close_codes import CloseCode
 from signaling.protocol import MAX_FRAME_BYTES
 from signaling.views import Role
@@ -212,6 +212,22 @@ async def test_what_comes_in_is_counted_by_lane(live: LiveServer) -> None:
     assert grown["CONTROL"] == 1
     assert grown["CHAT"] == 1
     assert grown["QUESTION"] == 1
+
+
+async def test_a_refused_message_is_answered_and_counted(live: LiveServer) -> None:
+    before = live.running.app[ROOMS].stats().refusals.get("forbidden", 0)
+    room = live.new_room()
+    async with connect(live) as host, connect(live) as ws:
+        await host.send_str(join(live, room, "anna", "host"))
+        await host.send_str('{"type":"start_show","id":"0"}')
+        await until(host, "ack")
+        await ws.send_str(join(live, room))
+        await until(ws, "welcome")
+        await ws.send_str('{"type":"start_show","id":"mine now"}')
+        error = await until(ws, "error")
+    assert error["code"] == "forbidden"
+    assert error["id"] == "mine now"
+    assert live.running.app[ROOMS].stats().refusals["forbidden"] == before + 1
 
 
 async def test_a_fresh_token_comes_before_the_old_one_ends(live: LiveServer) -> None:
