@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 import aiohttp
 
 from loadtest.bench.program import Program, cpu_of
-from loadtest.room_client import RoomClient
+from loadtest.flood import Flood, sockets_for, talkers
 
 MESSAGE: Final = "这个颜色好好看，主播可以再转一圈吗？" * 3
 SETTLE_S: Final = 1.0
@@ -41,7 +41,8 @@ class CountingReader:
 async def measure(
     program: Program, room: str, sockets: int, rate_per_s: float, seconds: float
 ) -> ChatCost:
-    """The senders are two staff members; the `sockets` readers are viewers of one identity."""
+    """The senders are staff; the `sockets` readers are viewers of one identity."""
+    tokens = [program.token(room, f"talker-{n}", "staff") for n in range(sockets_for(rate_per_s))]
     viewer = program.token(room, "reader", "viewer")
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=connector) as http:
@@ -55,11 +56,10 @@ async def measure(
             await asyncio.sleep(0.1)
         await asyncio.sleep(SETTLE_S)
         try:
-            async with RoomClient(
-                program.socket_url, program.token(room, "talker", "staff"), queue=10
-            ) as talker:
+            async with talkers(program.socket_url, tokens) as clients:
+                flood = Flood(clients, MESSAGE)
                 before, said = cpu_of(program.pid), sum(reader.said for reader in readers)
-                sent = await _talk(talker, rate_per_s, seconds)
+                await flood.run(rate_per_s, seconds)
                 await asyncio.sleep(SETTLE_S)
                 used = cpu_of(program.pid).since(before)
                 delivered = sum(reader.said for reader in readers) - said
@@ -72,18 +72,7 @@ async def measure(
         sockets,
         rate_per_s,
         delivered,
-        sent * sockets,
+        flood.sent * sockets,
         used.front_s * per_message,
         used.children_s * per_message,
     )
-
-
-async def _talk(talker: RoomClient, rate_per_s: float, seconds: float) -> int:
-    loop = asyncio.get_running_loop()
-    start, sent = loop.time(), 0
-    while (now := loop.time() - start) < seconds:
-        while sent <= now * rate_per_s:
-            await talker.send("chat", id=f"m{sent}", text=f"{sent} {MESSAGE}")
-            sent += 1
-        await asyncio.sleep(0.01)
-    return sent

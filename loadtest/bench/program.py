@@ -151,4 +151,4 @@ async def _wait_ready(program: Program, process: asyncio.subprocess.Process, log
 
 
 def unguessable() -> str:
-    return secrets.token_urlsafe(8)
+    return "bench-" + secrets.token_hex(6)

@@ -9,23 +9,12 @@ import aiohttp
 from playwright.async_api import Browser, expect
 
 from loadtest.bench.program import Program
-from loadtest.room_client import RoomClient
+from loadtest.flood import Flood, sockets_for, talkers
 from tests.browser.people import PATIENCE_MS, enter
 
 QUESTION = "这个适合油皮吗？"
 FLOOD_PER_S = 200
 PROFILE_WITHIN_S = 15
-
-
-async def flood(client: RoomClient) -> None:
-    """`FLOOD_PER_S` chat messages until cancelled."""
-    loop = asyncio.get_running_loop()
-    start, sent = loop.time(), 0
-    while True:
-        while sent < (loop.time() - start) * FLOOD_PER_S:
-            await client.send("chat", id=f"flood-{sent}", text=f"666 第{sent}条")
-            sent += 1
-        await asyncio.sleep(0.01)
 
 
 async def profile_of(program: Program, room: str, subject: str, token: str) -> dict[str, int]:
@@ -52,9 +41,9 @@ async def test_host_viewer_question_and_guest(
     await third.wait_picture(0)
 
     # A question among 200 chat messages a second reaches the console while they run.
-    talker_token = program.token(room, "talker", "staff")
-    async with RoomClient(program.socket_url, talker_token, queue=100) as talker:
-        flooding = asyncio.create_task(flood(talker), name="flood")
+    tokens = [program.token(room, f"t{n}", "staff") for n in range(sockets_for(FLOOD_PER_S))]
+    async with talkers(program.socket_url, tokens) as clients:
+        flooding = asyncio.create_task(Flood(clients, "666").run(FLOOD_PER_S), name="flood")
         await viewer.by_id("ask-input").fill(QUESTION)
         await viewer.by_id("ask-send").click()
         question = host.by_id("question-item").filter(has_text=QUESTION)
