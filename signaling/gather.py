@@ -69,6 +69,7 @@ class Gather(Generic[T, R]):
         self._max_together = max_together
         self._max_waiting = max_waiting
         self._waiting: list[Asked[T, R]] = []
+        self._group: list[Asked[T, R]] = []
         self.is_busy = False
 
     async def ask(self, item: T) -> R:
@@ -78,22 +79,24 @@ class Gather(Generic[T, R]):
         self._waiting.append(Asked(item, done))
         if not self.is_busy:
             self.is_busy = True
-            self._tasks.spawn(self._work(), self._name)
+            self._tasks.spawn(self._work(), self._name).add_done_callback(self._ended)
         return await done
 
     async def _work(self) -> None:
-        group: list[Asked[T, R]] = []
-        try:
-            while self._waiting:
-                group = self._waiting[: self._max_together]
-                self._waiting = self._waiting[self._max_together :]
-                await self._round(group)
-        finally:
-            self.is_busy = False
-            # Only a cancelled worker (the owner closes) leaves somebody waiting.
-            for asked in (*group, *self._waiting):
-                asked.refuse(Refusal("shutting_down"))
-            self._waiting = []
+        while self._waiting:
+            self._group = self._waiting[: self._max_together]
+            self._waiting = self._waiting[self._max_together :]
+            await self._round(self._group)
+        self.is_busy = False
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled():
+            return
+        # The owner closes, perhaps before the worker took its first step.
+        self.is_busy = False
+        for asked in (*self._group, *self._waiting):
+            asked.refuse(Refusal("shutting_down"))
+        self._waiting = []
 
     async def _round(self, group: list[Asked[T, R]]) -> None:
         refusal = Refusal("internal")

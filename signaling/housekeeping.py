@@ -136,7 +136,8 @@ class Housekeeping:
             self._heartbeats(room, now_ms)
             room.limits.forget_idle(self._parts.clock.monotonic())
             await room.unlist()
-            is_someone_elsewhere = room.hub.viewers != len(room.hub) + len(room.lost)
+            listed = await self._parts.presence.count(room.ref)
+            is_someone_elsewhere = listed != len(room.hub)
             if is_someone_elsewhere or self._rounds % SWEEP_EVERY == 1:
                 await self._sweeper.sweep(room.ref)
         await self._sweeper.sweep_abandoned()

@@ -10,6 +10,7 @@ in the same tick.
 from __future__ import annotations
 
 import asyncio
+import random
 import secrets
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -47,8 +48,10 @@ LOG_LENGTH: Final = 10_000
 CHAT_LENGTH: Final = 2_000
 SAID_MS: Final = 600_000
 """A client that retries does so within seconds; ten minutes cover a closed laptop lid."""
-MAX_ATTEMPTS: Final = 8
+MAX_ATTEMPTS: Final = 24
 """Lost races of one group in a row before `conflict`; each means that another node got through."""
+JITTER_S: Final = 0.003
+"""Two nodes in step would let the same one win every time: every third loser waits up to that."""
 MAX_TOGETHER: Final = 100
 """Commands or messages of one room in one script."""
 MAX_WAITING: Final = 2_000
@@ -306,6 +309,8 @@ class RoomStore:
                 group = _settle_repeats(group, answer)
             elif verdict == b"conflict":
                 attempts += 1
+                if attempts % 3 == 0:
+                    await asyncio.sleep(random.uniform(0, JITTER_S))
                 rev, epoch, blob, log_id = answer
                 room.remember(rev, epoch, blob, log_id, self._rules)
             else:

@@ -155,16 +155,16 @@ class Person:
 
     async def say(self, message: InMessage) -> Said:
         """Handle a message; returns its ack, or the error of the same id."""
-        await self.session.handle(message)
         key = getattr(message, "id", None)
+        seen = len(self.link.messages)
 
         def replies() -> list[Said]:
-            return [
-                m for m in self.link.messages if m["type"] in ("ack", "error") and m["id"] == key
-            ]
+            since = self.link.messages[seen:]
+            return [m for m in since if m["type"] in ("ack", "error") and m["id"] == key]
 
+        await self.session.handle(message)
         await self.link.until(replies)
-        return replies()[-1]
+        return replies()[0]
 
     async def ok(self, message: InMessage) -> Said:
         reply = await self.say(message)
