@@ -1,0 +1,89 @@
+"""The SDP offer of a test client: a few lines, as a browser would spell them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from media.certificate import Certificate
+from media.rtp import ABS_SEND_TIME_URI, AUDIO_LEVEL_URI, MID_URI
+from tests.support.dtls_pair import ANY_DAY
+
+AUDIO_PT, VP8_PT, VP8_RTX_PT, H264_PT, H264_RTX_PT = 111, 96, 97, 102, 103
+MID_ID, AUDIO_LEVEL_ID, SEND_TIME_ID = 1, 2, 3
+
+# A key costs milliseconds and says nothing about the plane: all clients show one certificate.
+CLIENT_CERTIFICATE: Final = Certificate.generate(ANY_DAY)
+
+
+@dataclass(slots=True, kw_only=True)
+class OfferText:
+    """What a client offers; `str` of it is the SDP. `ssrcs` maps mid to media and RTX SSRC."""
+
+    direction: str
+    audio: int = 1
+    video: int = 1
+    video_codecs: tuple[str, ...] = ("vp8",)
+    rtx: bool = True
+    pli: bool = True
+    send_time: bool = True
+    setup: str = "actpass"
+    ufrag: str = "clientUfrag"
+    ssrcs: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        lines = ["v=0", "o=- 1 1 IN IP4 0.0.0.0", "s=-", "t=0 0"]
+        kinds = ["audio"] * self.audio + ["video"] * self.video
+        lines.append("a=group:BUNDLE " + " ".join(str(mid) for mid in range(len(kinds))))
+        for mid, kind in enumerate(kinds):
+            lines += self._section(str(mid), kind)
+        return "\r\n".join(lines) + "\r\n"
+
+    def _section(self, mid: str, kind: str) -> Iterable[str]:
+        formats = [str(AUDIO_PT)] if kind == "audio" else list(self._video_formats())
+        yield f"m={kind} 9 UDP/TLS/RTP/SAVPF {' '.join(formats)}"
+        yield "c=IN IP4 0.0.0.0"
+        yield "a=rtcp-mux"
+        yield f"a=mid:{mid}"
+        yield f"a={self.direction}"
+        yield f"a=ice-ufrag:{self.ufrag}"
+        yield "a=ice-pwd:clientPassword0123456789"
+        yield f"a=fingerprint:sha-256 {CLIENT_CERTIFICATE.fingerprint.value}"
+        yield f"a=setup:{self.setup}"
+        yield f"a=extmap:{MID_ID} {MID_URI}"
+        if kind == "audio":
+            yield f"a=extmap:{AUDIO_LEVEL_ID} {AUDIO_LEVEL_URI}"
+            yield f"a=rtpmap:{AUDIO_PT} opus/48000/2"
+        else:
+            yield from self._video_lines()
+        if self.send_time:
+            yield f"a=extmap:{SEND_TIME_ID} {ABS_SEND_TIME_URI}"
+        media, rtx = self.ssrcs.get(mid, (0, 0))
+        if media and kind == "video" and self.rtx:
+            yield f"a=ssrc-group:FID {media} {rtx}"
+            yield f"a=ssrc:{media} cname:x"
+            yield f"a=ssrc:{rtx} cname:x"
+        elif media:
+            yield f"a=ssrc:{media} cname:x"
+
+    def _video_formats(self) -> Iterable[str]:
+        for name in self.video_codecs:
+            media, rtx = (VP8_PT, VP8_RTX_PT) if name == "vp8" else (H264_PT, H264_RTX_PT)
+            yield str(media)
+            if self.rtx:
+                yield str(rtx)
+
+    def _video_lines(self) -> Iterable[str]:
+        for name in self.video_codecs:
+            media, rtx = (VP8_PT, VP8_RTX_PT) if name == "vp8" else (H264_PT, H264_RTX_PT)
+            yield f"a=rtpmap:{media} {name.upper()}/90000"
+            yield f"a=rtcp-fb:{media} nack"
+            yield f"a=rtcp-fb:{media} goog-remb"
+            if self.pli:
+                yield f"a=rtcp-fb:{media} nack pli"
+            if name == "h264":
+                yield f"a=fmtp:{media} packetization-mode=1;profile-level-id=42e01f"
+            if self.rtx:
+                yield f"a=rtpmap:{rtx} rtx/90000"
+                yield f"a=fmtp:{rtx} apt={media}"
