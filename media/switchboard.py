@@ -132,8 +132,8 @@ class Switchboard:
         if track.source.ignores_pli and track.source.gop.packets:
             slot.replay = GopReplay(track.source.gop)
             self._replaying[slot] = None
-            self._pump(slot, now)
-            self._arm_replay(now)
+            # Not at once: the end of a handshake is still to be sent, and what overtakes it is lost.
+            self._replay_due = now
         else:
             self.request_keyframe(track)
 
