@@ -431,9 +431,7 @@ class MediaPlane:
         return {
             **self._totals,
             **self._traffic.totals(self._registry.peers.values()),
-            "peers": len(self._registry.peers),
-            "connecting": len(self._registry.connecting),
-            "publishers": len(self._registry.publishers),
+            **self._registry.sizes(),
             "tracks": self._switchboard.track_count,
             "fanout_batches": counters.batches,
             "fanout_packets": counters.packets,

@@ -94,9 +94,12 @@ class PeerRegistry:
             self._release(peer, address)
         return True
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether nothing refers to any peer."""
-        return not (
-            self.peers or self.publishers or self.connecting or self.by_address or self._by_ufrag
-        )
+    def sizes(self) -> dict[str, int]:
+        """Entries of each table; all zero when nobody is there."""
+        return {
+            "peers": len(self.peers),
+            "publishers": len(self.publishers),
+            "connecting": len(self.connecting),
+            "addresses": len(self.by_address),
+            "ufrags": len(self._by_ufrag),
+        }

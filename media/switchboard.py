@@ -132,7 +132,7 @@ class Switchboard:
         if track.source.ignores_pli and track.source.gop.packets:
             slot.replay = GopReplay(track.source.gop)
             self._replaying[slot] = None
-            # Not at once: the end of a handshake is still to be sent, and what overtakes it is lost.
+            # Not at once: the end of a handshake is still to be sent; what overtakes it is lost.
             self._replay_due = now
         else:
             self.request_keyframe(track)

@@ -92,6 +92,7 @@ class Client:
         self.answer = ""
         self.remote_ufrag = self.remote_pwd = ""
         self.is_nominating = True
+        self.is_checking = True
         self.checks_answered = 0
         self.srtp_out: SrtpSender | None = None
         self.srtp_in: SrtpReceiver | None = None
@@ -136,7 +137,7 @@ class Client:
     # --- time and datagrams ---
 
     def act(self, now: float) -> None:
-        if now >= self._check_at:
+        if self.is_checking and now >= self._check_at:
             self._check_at = now + (CHECK_INTERVAL_S if self.is_connected else 0.1)
             self.world.transmit(self.check(), self)
         if self._dtls is not None:
