@@ -11,8 +11,6 @@ from aiohttp import web
 
 if TYPE_CHECKING:
     from media.worker import LocalMedia
-    from signaling.service import ProfileSource, RoomService
-
     from server.health import Health
     from server.http_auth import Doorkeeper
     from server.metrics import Metrics
@@ -23,6 +21,7 @@ if TYPE_CHECKING:
     from server.signing import SigningKeys
     from server.store import Store
     from server.tls import ServerTls
+    from signaling.service import ProfileSource, RoomService
 
 SETTINGS: Final[web.AppKey[Settings]] = web.AppKey("settings")
 SIGNING: Final[web.AppKey[SigningKeys]] = web.AppKey("signing")
@@ -30,6 +29,8 @@ STORE: Final[web.AppKey[Store]] = web.AppKey("store")
 MEDIA: Final[web.AppKey[LocalMedia]] = web.AppKey("media")
 PRODUCER: Final[web.AppKey[Producer]] = web.AppKey("producer")
 ROOMS: Final[web.AppKey[RoomService]] = web.AppKey("rooms")
+PUBLISH_KEY: Final[web.RequestKey[str]] = web.RequestKey("publish_key")
+"""Of a request: id of the publish key that it showed as its token."""
 PROFILES: Final[web.AppKey[ProfileSource]] = web.AppKey("profiles")
 DOORKEEPER: Final[web.AppKey[Doorkeeper]] = web.AppKey("doorkeeper")
 PUBLISH_KEYS: Final[web.AppKey[PublishKeys]] = web.AppKey("publish_keys")

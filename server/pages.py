@@ -112,6 +112,7 @@ async def certificate(request: web.Request) -> web.StreamResponse:
 
 async def protect(request: web.Request, response: web.StreamResponse) -> None:
     """On every response: no type sniffing, no referrer; files are revalidated by their ETag."""
+    response.headers[hdrs.SERVER] = "lianmai"
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
     response.headers.setdefault("Referrer-Policy", "no-referrer")
     if isinstance(response, web.FileResponse):

@@ -14,6 +14,7 @@ import msgspec
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from media.seam import PeerId
 from server.signing import SigningKeys, TokenClaims
 from signaling.errors import Refusal
 from signaling.identity import Identity
@@ -53,6 +54,7 @@ class PublishKeys:
     def __init__(self, *, store: Redis, signing: SigningKeys) -> None:
         self._store = store
         self._signing = signing
+        self._publishing: dict[str, PeerId] = {}
 
     async def make(self, who: Identity, *, now_ms: int) -> MadeKey:
         """A new key that publishes as `who`.
@@ -100,6 +102,15 @@ class PublishKeys:
             revoked = msgspec.structs.replace(entry, revoked_ms=now_ms)
             await self._put(shop, room, key_id, revoked)
         return True
+
+    def now_publishing(self, key_id: str, peer_id: PeerId) -> None:
+        """Remember the session that a key started, to end it when the key is revoked. One a key:
+        a second one replaces the first, as both are the same person and sources."""
+        self._publishing[key_id] = peer_id
+
+    def take_session(self, key_id: str) -> PeerId | None:
+        """The session last started with a key on this node, which may be over; forgets it."""
+        return self._publishing.pop(key_id, None)
 
     async def _get(self, shop: ShopId, room: RoomId, key_id: str) -> PublishKey | None:
         try:

@@ -13,7 +13,6 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from aiohttp import web
-from signaling.service import RoomSummary
 
 from media.seam import Stats
 from server.app_keys import (
@@ -33,6 +32,7 @@ from server.rate_limit import admit
 from signaling.errors import Refusal
 from signaling.ids import ShopId, Subject
 from signaling.protocol import Name
+from signaling.service import RoomSummary
 from signaling.views import ProfileView
 
 Auth = Literal["none", "optional", "bearer"]
@@ -161,12 +161,16 @@ async def list_publish_keys(request: web.Request) -> web.Response:
 
 
 async def revoke_publish_key(request: web.Request) -> web.Response:
-    """End a key; a session that it started goes on until it is closed."""
+    """End a key, and the session that it started on this node."""
     room = room_of(request)
     who = await request.app[DOORKEEPER].host(request, room)
     key_id = request.match_info["key_id"]
-    if not await request.app[PUBLISH_KEYS].revoke(who.shop, room, key_id, now_ms=_now_ms()):
+    keys = request.app[PUBLISH_KEYS]
+    if not await keys.revoke(who.shop, room, key_id, now_ms=_now_ms()):
         raise HttpProblem("not_found", "The room has no such key.")
+    peer_id = keys.take_session(key_id)
+    if peer_id is not None:
+        await request.app[ROOMS].close_media(peer_id, reason="revoked")
     return web.Response(status=204)
 
 

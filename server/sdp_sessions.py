@@ -22,7 +22,7 @@ from aiohttp import hdrs, web
 from media.errors import RemoteProtocolError
 from media.sdp import parse_trickle_fragment_untrusted
 from media.seam import IceRestarted, PeerId
-from server.app_keys import DOORKEEPER, LIMITS, METRICS, ROOMS, SETTINGS
+from server.app_keys import DOORKEEPER, LIMITS, METRICS, PUBLISH_KEY, PUBLISH_KEYS, ROOMS, SETTINGS
 from server.http_auth import bearer_token, require, room_of
 from server.http_body import read_text, require_content_type
 from server.identity import is_anonymous
@@ -74,6 +74,8 @@ class SdpDoor:
             counters.session(self.name, "refused")
             raise
         counters.session(self.name, "created")
+        if (key_id := request.get(PUBLISH_KEY)) is not None:
+            request.app[PUBLISH_KEYS].now_publishing(key_id, session.peer_id)
         headers = {
             hdrs.LOCATION: f"/{self.name}/{room}/{session.peer_id}",
             hdrs.ETAG: etag(session.ice_tag),

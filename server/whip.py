@@ -5,17 +5,23 @@ from __future__ import annotations
 from typing import Final
 
 from aiohttp import web
-from signaling.service import MediaSession, RoomService
 
-from server.app_keys import DOORKEEPER
+from server.app_keys import DOORKEEPER, PUBLISH_KEY
+from server.http_auth import require
 from server.sdp_sessions import SdpDoor
 from signaling.identity import Identity
 from signaling.ids import RoomId
+from signaling.service import MediaSession, RoomService
 
 
 async def authorize(request: web.Request, room: RoomId) -> Identity:
     """A Bearer token of this room with the grant `publish`; a publish key has it."""
-    return await request.app[DOORKEEPER].caller(request, room, grant="publish")
+    doorkeeper = request.app[DOORKEEPER]
+    claims = await doorkeeper.claims_of(request)
+    require(claims, room, "publish")
+    if claims.publish_key is not None:
+        request[PUBLISH_KEY] = claims.publish_key
+    return await doorkeeper.identity(claims)
 
 
 async def start(rooms: RoomService, who: Identity, offer: str) -> MediaSession:

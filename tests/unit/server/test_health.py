@@ -11,6 +11,9 @@ from server import health
 from server.app_keys import HEALTH
 from server.health import Health
 from tests.support.server import serving
+from tests.support.store import StoreProcess, own_store
+
+__all__ = ["own_store"]
 
 
 async def test_ready_says_what_it_looked_at(tmp_path: Path) -> None:
@@ -26,6 +29,25 @@ async def test_ready_says_what_it_looked_at(tmp_path: Path) -> None:
         assert draining.status == 503
         assert (await draining.json())["checks"]["serving"] == "the server is stopping"
         assert (await server.http.get("/healthz")).status == 200
+
+
+async def test_a_store_that_is_away_is_said_and_comes_back(
+    tmp_path: Path, own_store: StoreProcess
+) -> None:
+    async with serving(tmp_path / "data", redis=own_store.url) as server:
+        assert (await server.http.get("/readyz")).status == 200
+        own_store.kill()
+        ready = await server.http.get("/readyz")
+        assert ready.status == 503
+        assert "store" in (await ready.json())["checks"]["store"]
+        assert (await server.http.get("/healthz")).status == 200
+        guest = await server.http.post("/api/v1/rooms/r1/guest", json={})
+        assert guest.status == 503
+        assert "Retry-After" in guest.headers
+        assert (await guest.json(content_type=None))["code"] == "store_unavailable"
+        own_store.start()
+        assert (await server.http.get("/readyz")).status == 200
+        assert (await server.http.post("/api/v1/rooms/r1/guest", json={})).status == 201
 
 
 async def test_what_is_wrong_is_named() -> None:

@@ -117,7 +117,9 @@ async def test_publish_keys_are_made_listed_used_and_revoked(live: LiveServer) -
     assert listed[0]["revoked_ms"] == 0
     assert "key" not in listed[0]
 
+    session = published.headers["Location"]
     assert (await live.http.delete(f"{path}/{key['key_id']}", headers=host)).status == 204
+    assert (await live.http.delete(session, headers=host)).status == 404
     assert (await live.http.delete(f"{path}/unknown", headers=host)).status == 404
     refused = await live.http.post(f"/whip/{room}", data=body, headers=sdp | by_key)
     assert refused.status == 401
