@@ -49,12 +49,12 @@ export class DevicePicker {
         return null;
       }
       this.#use(stream);
-      await this.#fill();
     } catch (error) {
       if (!(error instanceof MediaProblem)) throw error;
       this.#use(null);
       this.problemBox.replaceChildren(problemCard(error.code, () => this.open({ camera })));
     }
+    await this.#fill();
     return this.stream;
   }
 

@@ -1,0 +1,187 @@
+"""The pure parts of the browser SDK, run by the browser they are made for."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from playwright.async_api import Browser, Page, Route
+
+from server.pages import WEB_DIR
+
+ORIGIN = "http://sdk.invalid"
+SEAT = {"seat": 1, "subject": "u_1", "name": "小鹿", "role": "guest", "taken_ms": 5}
+QUESTION = {
+    "question_id": "q_1",
+    "subject": "u_1",
+    "name": "小鹿",
+    "text": "这个适合油皮吗？",
+    "asked_ms": 10,
+    "phase": "open",
+}
+WELCOME = {
+    "type": "welcome",
+    "version": 1,
+    "room": "demo",
+    "conn": "c_1",
+    "you": {"subject": "u_1", "name": "小鹿", "role": "viewer", "grants": ["chat"]},
+    "server_ms": 100,
+    "recovered": False,
+    "show": {"show_id": "s", "phase": "live", "title": ""},
+    "stage": {"seats_total": 4, "seats": [SEAT], "requests": [], "invites": []},
+    "questions": [QUESTION],
+    "chat": [],
+    "slots": {"audio": 4, "video": 4},
+    "viewers": 3,
+    "likes": 4,
+}
+
+FOLD = """
+async messages => {
+  const { applyMessage, emptyState } = await import('/static/js/sdk/state.js');
+  const state = emptyState();
+  const topics = messages.map(message => applyMessage(state, message));
+  return {...state, questions: [...state.questions.values()], topics};
+}
+"""
+
+
+@pytest.fixture
+async def page(browser: Browser) -> AsyncIterator[Page]:
+    """A page that finds the SDK's files and nothing else."""
+    context = await browser.new_context()
+
+    async def serve(route: Route) -> None:
+        path = route.request.url.removeprefix(ORIGIN)
+        if path == "/":
+            await route.fulfill(body="<!doctype html>", content_type="text/html")
+        else:
+            await route.fulfill(path=WEB_DIR / path.removeprefix("/static/"))
+
+    await context.route("**/*", serve)
+    opened = await context.new_page()
+    await opened.goto(f"{ORIGIN}/")
+    yield opened
+    await context.close()
+
+
+async def fold(page: Page, *messages: dict[str, Any]) -> dict[str, Any]:
+    state: dict[str, Any] = await page.evaluate(FOLD, list(messages))
+    return state
+
+
+async def test_snapshot_then_events(page: Page) -> None:
+    state = await fold(
+        page,
+        WELCOME,
+        {"type": "seat_left", "seat": 1, "subject": "u_1", "reason": "left", "on_ms": 1},
+        {"type": "question_answered", "question": {**QUESTION, "phase": "answered"}},
+        {"type": "counts", "viewers": 9, "likes": 10},
+        {"type": "of_a_later_version"},
+    )
+    assert state["stage"]["seats"] == []
+    assert [question["phase"] for question in state["questions"]] == ["answered"]
+    assert (state["viewers"], state["likes"]) == (9, 10)
+    assert state["topics"][1:] == [["stage"], ["questions"], ["counts"], []]
+
+
+async def test_a_replayed_event_never_undoes_a_later_one(page: Page) -> None:
+    other = {**SEAT, "subject": "u_2"}
+    state = await fold(
+        page,
+        {**WELCOME, "stage": {"seats_total": 4, "seats": [other]}},
+        {"type": "seat_left", "seat": 1, "subject": "u_1", "reason": "left", "on_ms": 1},
+        {"type": "question_answered", "question": {**QUESTION, "phase": "answered"}},
+        {"type": "question_asked", "question": QUESTION},
+    )
+    assert [seat["subject"] for seat in state["stage"]["seats"]] == ["u_2"]
+    assert [question["phase"] for question in state["questions"]] == ["answered"]
+
+
+async def test_fields_left_out_are_empty(page: Page) -> None:
+    state = await fold(page, WELCOME, {"type": "seat_changed", "seat": SEAT})
+    seat = state["stage"]["seats"][0]
+    assert (seat["sources"], seat["muted"], seat["reconnecting_until_ms"]) == ([], [], None)
+
+
+async def test_requests_and_invites_are_one_a_person(page: Page) -> None:
+    request = {"subject": "u_1", "name": "小鹿", "media": "video", "requested_ms": 1}
+    invite = {"subject": "u_1", "name": "小鹿", "by": "h", "seat": 1, "invited_ms": 1}
+    state = await fold(
+        page,
+        WELCOME,
+        {"type": "mic_requested", "request": request},
+        {"type": "mic_requested", "request": {**request, "requested_ms": 2}},
+        {"type": "invite_sent", "invite": {**invite, "expires_ms": 2}},
+        {"type": "invite_ended", "subject": "u_1", "outcome": "declined"},
+    )
+    assert [each["requested_ms"] for each in state["stage"]["requests"]] == [2]
+    assert state["stage"]["invites"] == []
+
+
+async def test_chat_is_bounded_and_without_repeats(page: Page) -> None:
+    lines = [
+        {
+            "type": "chat_said",
+            "chat": {
+                "message_id": f"m_{number}",
+                "subject": "u_2",
+                "name": "橙子",
+                "role": "viewer",
+                "text": "666",
+                "at_ms": number,
+            },
+        }
+        for number in range(500)
+    ]
+    state = await fold(page, WELCOME, *lines, *lines[-3:])
+    assert [line["message_id"] for line in state["chat"]] == [f"m_{n}" for n in range(300, 500)]
+
+
+async def test_close_codes_say_whether_to_return(page: Page) -> None:
+    returns = await page.evaluate("""async () => {
+      const { mayReturn } = await import('/static/js/lianmai.js');
+      return [1006, 1001, 4000, 4499, 4500, 4999].map(mayReturn);
+    }""")
+    assert returns == [True, True, True, True, False, False]
+
+
+async def test_back_off_has_full_jitter_and_a_ceiling(page: Page) -> None:
+    waits = await page.evaluate("""async () => {
+      const { Backoff } = await import('/static/js/sdk/backoff.js');
+      const ceiling = new Backoff({ random: () => 1 });
+      const floor = new Backoff({ random: () => 0 });
+      return [[1, 2, 3, 4, 5, 6, 7].map(() => ceiling.next()), [floor.next(), floor.next()]];
+    }""")
+    assert waits == [[500, 1000, 2000, 4000, 8000, 15000, 15000], [0, 0]]
+
+
+async def test_a_command_survives_a_dropped_socket_under_its_id(page: Page) -> None:
+    result = await page.evaluate("""async () => {
+      const { Commands } = await import('/static/js/sdk/commands.js');
+      const sent = [];
+      let isOpen = false;
+      const commands = new Commands(message => { if (isOpen) sent.push(message); return isOpen; });
+      const question = commands.request({ type: 'ask', text: 'q' });
+      const offer = commands.request({ type: 'play', sdp: 's' }, { isVolatile: true })
+        .catch(error => error.code);
+      isOpen = true;
+      commands.resend();
+      commands.resend();
+      commands.settle({ type: 'ack', id: sent[0].id, result: { question_id: 'q_1' } });
+      const again = commands.settle({ type: 'ack', id: sent[0].id });
+      const refused = commands.request({ type: 'chat', text: 't' })
+        .catch(error => [error.code, error.retryAfterMs]);
+      commands.settle({ type: 'error', id: sent.at(-1).id, code: 'rate_limited', message: '',
+        retryable: true, retry_after_ms: 480 });
+      return { sameId: sent[0].id === sent[1].id, ack: (await question).result,
+        offer: await offer, again, refused: await refused };
+    }""")
+    assert result == {
+        "sameId": True,
+        "ack": {"question_id": "q_1"},
+        "offer": "disconnected",
+        "again": False,
+        "refused": ["rate_limited", 480],
+    }
