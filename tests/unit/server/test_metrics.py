@@ -13,6 +13,7 @@ from server.metrics import Metrics
 from tests.support.offers import offer
 from tests.support.server import LiveServer, serving
 
+DOCUMENT = Path(__file__).parents[3] / "docs" / "metrics.md"
 NAMES = {
     "lianmai_rooms",
     "lianmai_participants",
@@ -68,6 +69,17 @@ async def test_the_families_are_there_and_move(tmp_path: Path) -> None:
         assert after[missing] == before.get(missing, 0) + 1
         assert after["lianmai_rooms", ()] == 1
         assert after["lianmai_peers", ()] == 1
+
+
+async def test_every_family_is_documented(tmp_path: Path) -> None:
+    documented = set(re.findall(r"^\| `(lianmai_\w+)` \| (\w+) \|", DOCUMENT.read_text(), re.M))
+    async with serving(tmp_path) as server:
+        exposed = {
+            (f"{family.name}_total" if family.type == "counter" else family.name, family.type)
+            for family in await families(server)
+            if family.name.startswith("lianmai_") and not family.name.endswith("_created")
+        }
+    assert exposed == documented
 
 
 async def test_no_label_names_a_room_or_a_person(tmp_path: Path) -> None:
