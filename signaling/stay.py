@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -37,6 +38,7 @@ class LostSockets:
         self._grace_s = grace_s
         self._on_gone = on_gone
         self._kept: dict[ConnId, tuple[Lost, asyncio.TimerHandle]] = {}
+        self._subjects: Counter[Subject] = Counter()
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -44,6 +46,7 @@ class LostSockets:
     def keep(self, conn: ConnId, lost: Lost) -> None:
         timer = asyncio.get_running_loop().call_later(self._grace_s, self._expire, conn)
         self._kept[conn] = (lost, timer)
+        self._subjects[lost.stay.subject] += 1
 
     def take(self, conn: ConnId, subject: Subject) -> Lost | None:
         """The stay of that connection, if it was this person's: ids are told to their owner only,
@@ -52,10 +55,10 @@ class LostSockets:
         if kept is None or kept[0].stay.subject != subject:
             return None
         kept[1].cancel()
-        return self._kept.pop(conn)[0]
+        return self._forget(conn)
 
     def has(self, subject: Subject) -> bool:
-        return any(lost.stay.subject == subject for lost, _ in self._kept.values())
+        return subject in self._subjects
 
     def take_all(self) -> list[Lost]:
         """Everything, at once: the node stops."""
@@ -64,8 +67,16 @@ class LostSockets:
             timer.cancel()
             taken.append(lost)
         self._kept.clear()
+        self._subjects.clear()
         return taken
 
     def _expire(self, conn: ConnId) -> None:
+        self._on_gone(self._forget(conn))
+
+    def _forget(self, conn: ConnId) -> Lost:
         lost, _ = self._kept.pop(conn)
-        self._on_gone(lost)
+        subject = lost.stay.subject
+        self._subjects[subject] -= 1
+        if not self._subjects[subject]:
+            del self._subjects[subject]
+        return lost

@@ -38,8 +38,8 @@ class RoomKeys:
         self.likes: Final = f"{tag}:likes"
         """hash: show_id -> count of likes."""
         self.said: Final = f"{tag}:said:"
-        """prefix of string keys `said:<subject>:<message key>` -> result of that message, 10 min:
-        makes client retries harmless."""
+        """prefix of string keys `said:<subject>:<message key>` -> result of that message, 10 min
+        (chat 2 min): makes client retries harmless."""
         self.publish_keys: Final = f"{tag}:pubkeys"
         """hash: key id -> MessagePack of PublishKey (subject, made_ms, revoked_ms)."""
 
