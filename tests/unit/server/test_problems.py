@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 import pytest
 from aiohttp import web
@@ -68,3 +70,10 @@ def test_aiohttps_own_exceptions() -> None:
     assert from_http_exception(web.HTTPNotFound()).code == "not_found"
     other = from_http_exception(web.HTTPNotAcceptable())
     assert (other.code, other.status) == ("http_error", 406)
+
+
+def test_every_problem_of_http_is_documented() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "http.md").read_text()
+    for code, kind in PROBLEMS.items():
+        status = "any" if code == "http_error" else str(kind.http)
+        assert f"| `{code}` | {status} |" in page
