@@ -85,7 +85,7 @@ def _print_links(server: RunningServer) -> None:
   Staff console   助理台    {server.url}/console/{ROOM}#token={staff}
   All rooms       大厅      {server.url}/
 
-  Going live in the host console takes over from the synthetic host.
+  To be the host yourself: lianmai demo --no-host, then "Go live" in the host console.
   Ctrl-C stops everything.                      按 Ctrl-C 结束。
 """,
         flush=True,

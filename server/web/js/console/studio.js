@@ -11,6 +11,7 @@ export class Studio {
   #stage;
   #isOnAir = false;
   #isBusy = false;
+  /** Devices stay shut while the host sends from somewhere else. */ #isWaitingForSeat = false;
   #picker;
 
   /**
@@ -74,7 +75,10 @@ export class Studio {
     await this.#room.joined;
     const mine = this.#room.about().seat;
     const cameBack = tabFlag(this.#flag()) === true;
-    if (mine && mine.sources.length && !cameBack) return;
+    if (mine && mine.sources.length && !cameBack) {
+      this.#isWaitingForSeat = true;
+      return;
+    }
     const stream = await this.#picker.open();
     const { phase } = this.#room.state.show;
     if (stream && cameBack && (phase === 'live' || phase === 'host_lost')) await this.goLive();
@@ -137,6 +141,10 @@ export class Studio {
     const sendsElsewhere = Boolean(mine?.sources.length) && !this.#isOnAir;
     document.body.classList.toggle('is-on-air', this.#isOnAir);
     document.body.classList.toggle('is-elsewhere', sendsElsewhere);
+    if (this.#isWaitingForSeat && !sendsElsewhere) {
+      this.#isWaitingForSeat = false;
+      this.#picker.open();
+    }
     goLive.hidden = this.#isOnAir || sendsElsewhere;
     goLive.disabled = this.#isBusy || this.#picker.stream === null || this.#room.connection !== 'joined';
     setText(goLive.querySelector('.btn-label'), isOpen ? 'console.resume' : 'console.go_live');
