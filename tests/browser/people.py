@@ -58,6 +58,14 @@ class Person:
         brightness = await handle.evaluate(BRIGHTNESS)
         assert brightness > 5, f"{self.user} sees a black picture in seat {seat}"
 
+    async def frames(self, seat: int) -> int:
+        """Frames that the seat's video element has shown since it began."""
+        count = await self.by_id(f"stage-video-{seat}").evaluate(
+            "v => v.getVideoPlaybackQuality().totalVideoFrames"
+        )
+        assert isinstance(count, int)
+        return count
+
     async def wait_heard(self, sources: int) -> None:
         """Until that many incoming audio streams carried sound (the fake microphone beeps)."""
         await self.page.wait_for_function(HEARD, arg=sources, timeout=PATIENCE_MS)
