@@ -278,9 +278,12 @@ class Publisher(Client):
         return f"{self.owner}/microphone"
 
     def offer(self) -> Answered:
-        self.text.ssrcs = {"0": (self.AUDIO_SSRC, 0), "1": (self.MEDIA_SSRC, self.RTX_SSRC)}
-        if not self.text.audio:
-            self.text.ssrcs = {"0": (self.MEDIA_SSRC, self.RTX_SSRC)}
+        if self.text.announces:
+            mids = iter(("0", "1"))
+            if self.text.audio:
+                self.text.ssrcs[next(mids)] = (self.AUDIO_SSRC, 0)
+            if self.text.video:
+                self.text.ssrcs[next(mids)] = (self.MEDIA_SSRC, self.RTX_SSRC)
         command = PublishOffer(
             self.world.request_id(),
             self.peer_id,

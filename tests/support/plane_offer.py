@@ -28,6 +28,8 @@ class OfferText:
     rtx: bool = True
     pli: bool = True
     send_time: bool = True
+    announces: bool = True
+    """Name SSRCs, as browsers do; FFmpeg does not."""
     setup: str = "actpass"
     ufrag: str = "clientUfrag"
     ssrcs: dict[str, tuple[int, int]] = field(default_factory=dict)

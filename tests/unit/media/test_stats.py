@@ -1,0 +1,75 @@
+"""Counters of peers as they cross the seam, and their sums, which only grow."""
+
+from __future__ import annotations
+
+from media.seam import PeerStats
+from media.stats import TRAFFIC
+from tests.support.plane_world import World
+
+AUDIO, VIDEO = "0", "1"
+
+
+def one(world: World, peer: str) -> PeerStats:
+    (stats,) = world.stats(peer).peers
+    return stats
+
+
+def test_the_state_follows_the_transport() -> None:
+    world = World()
+    host = world.publish("host")
+    assert (one(world, "host").state, one(world, "host").srtp_profile) == ("new", None)
+    while not host.checks_answered:
+        world.step()
+    assert one(world, "host").state == "connecting"
+    world.run(0.5)
+    assert one(world, "host").state == "connected"
+    assert one(world, "host").srtp_profile == "SRTP_AEAD_AES_128_GCM"
+
+
+def test_a_publishers_losses_and_repairs() -> None:
+    world = World(2)
+    host = world.publish("host")
+    world.run(1)
+    host.up.loss = 0.1
+    world.run(3)
+    host.up.loss = 0.0
+    world.run(2)
+    stats = one(world, "host")
+    assert stats.nacks_out >= stats.retransmitted > 5
+    assert stats.lost < 25, "audio only: it has no NACK here"
+    assert stats.packets_out == stats.nacks_in == 0
+    assert stats.dropped == {}
+
+
+def test_a_viewers_bytes_and_resends() -> None:
+    world = World()
+    host, viewer = world.publish("host"), world.play("ann")
+    world.run(1.2)
+    world.point(viewer, VIDEO, host.camera_id, 1)
+    world.run(1.5)
+    host.camera.is_on = False
+    world.run(0.1)
+    got = viewer.media(VIDEO)
+    viewer.send_nack(VIDEO, [packet.header.seq for packet in got[-3:]])
+    world.run(0.1)
+    stats = one(world, "ann")
+    assert stats.packets_out == len(got)
+    assert stats.bytes_out == sum(len(packet.payload) + 12 for packet in got)
+    assert (stats.retransmitted, stats.nacks_in) == (3, 1)
+    assert (stats.rtt_ms, stats.estimate_bps) == (None, None)
+
+
+def test_totals_outlive_their_peers() -> None:
+    world = World()
+    host, viewer = world.publish("host"), world.play("ann")
+    world.run(1.2)
+    world.point(viewer, VIDEO, host.camera_id, 1)
+    world.run(1.5)
+    before = world.stats().totals
+    assert before["packets_in"] > 0
+    assert before["packets_out"] > 0
+    world.close(viewer)
+    world.close(host)
+    after = world.stats().totals
+    assert [after[name] for name in TRAFFIC] == [before[name] for name in TRAFFIC]
+    assert (after["opened"], after["closed"], after["peers"]) == (2, 2, 0)
