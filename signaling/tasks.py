@@ -25,6 +25,10 @@ class TaskSet:
     def __len__(self) -> int:
         return len(self._tasks)
 
+    def running(self) -> list[asyncio.Task[Any]]:
+        """Those that have not ended, in no order; for inspection."""
+        return list(self._tasks)
+
     def spawn(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
         """Start `work`; after `close` it is dropped unstarted and a cancelled task comes back."""
         task = asyncio.get_running_loop().create_task(work, name=f"{self._name}.{name}")

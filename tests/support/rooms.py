@@ -121,14 +121,25 @@ class RecordingSink:
     def __init__(self) -> None:
         self.events: list[Engagement] = []
         self.durable: list[Engagement] = []
+        self._changed = asyncio.Event()
 
     def emit(self, event: Engagement, /) -> None:
         self.events.append(event)
+        self._changed.set()
 
     async def emit_durably(self, events: list[Engagement], /) -> None:
         await asyncio.sleep(0)
         self.durable += events
         self.events += events
+        self._changed.set()
+
+    async def next(self, kind: str, limit_s: float = LIMIT_S) -> Engagement:
+        """The first engagement of a type, as soon as it was told."""
+        async with asyncio.timeout(limit_s):
+            while not self.of(kind):
+                self._changed.clear()
+                await self._changed.wait()
+        return self.of(kind)[0]
 
     def of(self, kind: str) -> list[Engagement]:
         """Told engagements of a type; the same one told twice counts once."""

@@ -182,7 +182,7 @@ async def test_removing_a_guest_closes_the_uplink_and_empties_slots(node: Node) 
     assert list(node.media.pointed(peer).values()).count(None) == 2
     await guest.session.handle(p.Publish(key(), OFFER, {}))
     await guest.link.next("error", code="not_on_stage")
-    [left] = node.sink.of("mic.left")
+    left = await node.sink.next("mic.left")
     assert left.props["reason"] == "removed"
 
 
@@ -271,7 +271,7 @@ async def test_a_socket_that_stays_away_loses_its_transports(
         await node.media.until(lambda: {up, down} <= node.media.closed().keys())
         left = await host.link.next("seat_left")
         assert (left["subject"], left["reason"]) == ("s-ann", "grace_expired")
-        await host.link.until(lambda: node.sink.of("room.left"))
+        await node.sink.next("room.left")
 
 
 async def test_a_guest_who_reloads_keeps_the_seat(node: Node) -> None:
