@@ -72,17 +72,6 @@ def _publish(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], 
     return run
 
 
-def _loadtest(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], int]:
-    module = _module("loadtest.cli")
-    module.add_arguments(parser)
-    settings_flags.add_settings_flags(parser, settings_flags.KEYS)
-
-    def run(args: argparse.Namespace) -> int:
-        return _finish(module.run(args, mint=_minter(settings_flags.settings_of(args))))
-
-    return run
-
-
 def _retention(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], int]:
     module = _module("server.retention.cli")
     module.add_arguments(parser)
@@ -170,7 +159,6 @@ COMMANDS: Final = (
         _publish,
         "examples:\n  lianmai publish show.mp4 --room demo\n",
     ),
-    Command("loadtest", "send a crowd to a server", _loadtest),
     Command(
         "retention",
         "what the store remembers of people",
