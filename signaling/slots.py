@@ -7,8 +7,9 @@ Rules, in this order:
 2. When slots are short the host is served first, then guests by seat; of one person camera and
    microphone before screen.
 3. A slot keeps its track while that track is served at all. A new track of the same seat and
-   source (somebody reconnected) goes where the old one was; other new tracks fill free slots in
-   slot order.
+   source (somebody reconnected) goes where the old one was. Camera and microphone of seat n
+   prefer the n-th slot of their kind, because browsers keep the n-th audio and the n-th video
+   slot in lip sync; what is left fills free slots in slot order.
 4. `generation` grows by one with every change of a slot, and only then.
 """
 
@@ -89,6 +90,11 @@ def _feed(entries: list[SlotMap], tracks: list[LiveTrack]) -> dict[str, LiveTrac
         heir = _heir(entry, wanted.values()) if entry.mid not in feeds else None
         if heir is not None:
             feeds[entry.mid] = wanted.pop(heir.track_id)
+    for track in list(wanted.values()):
+        if _SOURCE_RANK[track.source] == 0 and track.seat < len(entries):
+            mid = entries[track.seat].mid
+            if mid not in feeds:
+                feeds[mid] = wanted.pop(track.track_id)
     free = [entry.mid for entry in entries if entry.mid not in feeds]
     feeds.update(zip(free, wanted.values(), strict=False))
     return feeds

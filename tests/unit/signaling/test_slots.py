@@ -54,6 +54,24 @@ def test_a_guest_fills_the_next_free_slot_and_moves_nobody() -> None:
     )
 
 
+def test_voice_and_face_of_a_seat_share_a_place_whoever_came_first() -> None:
+    """Browsers keep the n-th audio and the n-th video slot in lip sync."""
+    offered = slots(4, 4)
+    voices = assign(offered, [track(2, "microphone"), track(1)], empty_map(offered), ME)
+    both = assign(
+        offered,
+        [track(seat, source) for seat in (1, 2) for source in ("camera", "microphone")],
+        voices,
+        ME,
+    )
+    assert feeding(both) == {
+        "1": "p1/1/microphone",
+        "2": "p2/1/microphone",
+        "5": "p1/1/camera",
+        "6": "p2/1/camera",
+    }
+
+
 def test_own_tracks_never_come_back() -> None:
     offered = slots(1, 2)
     entries = assign(offered, [track(0), track(1)], empty_map(offered), Subject("p1"))
