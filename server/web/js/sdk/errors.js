@@ -52,7 +52,6 @@ export const CLOSE_CODES = Object.freeze({
   4504: 'bad_message',
   4505: 'too_large',
   4506: 'replaced',
-  4507: 'kicked',
   4508: 'room_full',
   4509: 'wrong_subprotocol',
 });

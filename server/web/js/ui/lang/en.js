@@ -43,8 +43,6 @@ export default {
   'close.token_expired.fix': 'Please ask the host or the shop for a new one.',
   'close.forbidden.title': 'No permission',
   'close.forbidden.fix': 'You may not enter this page.',
-  'close.banned.title': 'You may not join this room',
-  'close.banned.fix': 'Please contact the shop if you think this is a mistake.',
   'close.wrong_room.title': 'This link is for another room',
   'close.wrong_room.fix': 'Please open the room that the link belongs to.',
   'close.bad_message.title': 'This page is out of date',
@@ -53,8 +51,6 @@ export default {
   'close.too_large.fix': 'Please reload the page and try again.',
   'close.replaced.title': 'Opened in another window',
   'close.replaced.fix': 'This connection goes on elsewhere. Reload to watch here.',
-  'close.kicked.title': 'You were removed from the room',
-  'close.kicked.fix': 'The host or staff ended your visit.',
   'close.room_full.title': 'The room is full',
   'close.room_full.fix': 'Please try again in a moment.',
   'close.join_timeout.title': 'Joining took too long',
@@ -114,7 +110,7 @@ export default {
 
   // chat
   'chat.title': 'Chat',
-  'chat.placeholder': 'Say something…',
+  'chat.placeholder': 'Chat…',
   'chat.placeholder_host': 'Say something to everybody…',
   'chat.send': 'Send',
   'chat.unread': '{n} new',
@@ -141,7 +137,7 @@ export default {
   'name.hint': 'Choose a name?',
 
   // request and invite
-  'request.button': 'Go on mic',
+  'request.button': 'Join mic',
   'request.title': 'Ask to go on mic',
   'request.text': 'When the host accepts, everybody will see and hear you.',
   'request.send': 'Ask the host',
@@ -337,7 +333,6 @@ export default {
   'error.token_expired': 'Your link has expired; open it again',
   'error.wrong_room': 'The link is for another room',
   'error.forbidden': 'You may not do this',
-  'error.banned': 'You may not join this room',
   'error.bad_message': 'That was not understood',
   'error.too_large': 'That is too long',
   'error.empty_text': 'Please write something first',
@@ -355,7 +350,6 @@ export default {
   'error.no_request': 'That request is gone',
   'error.no_invite': 'That invitation is gone',
   'error.not_on_stage': 'Not on stage',
-  'error.seat_empty': 'Nobody sits there',
   'error.not_in_room': 'This person has left the room',
   'error.queue_full': 'The queue is full, try again later',
   'error.source_taken': 'Somebody else uses this seat',
