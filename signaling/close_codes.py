@@ -33,8 +33,8 @@ class CloseCode(IntEnum):
     TOO_LARGE = 4505
     REPLACED = 4506
     """The same connection id joined again elsewhere."""
-    KICKED = 4507
     ROOM_FULL = 4508
+    """A person may try again; clients that came back by themselves would only crowd the door."""
     WRONG_SUBPROTOCOL = 4509
 
     @property

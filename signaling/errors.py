@@ -23,7 +23,6 @@ REFUSALS: Final[dict[str, RefusalKind]] = {
     "token_expired": RefusalKind("The token has expired; get a new one.", False, 401),
     "wrong_room": RefusalKind("The token is for another room.", False, 403),
     "forbidden": RefusalKind("Your role may not do this.", False, 403),
-    "banned": RefusalKind("You may not join this room.", False, 403),
     # what you said
     "bad_message": RefusalKind("The message does not fit the protocol.", False, 400),
     "too_large": RefusalKind("The message is larger than the limit.", False, 413),
@@ -43,7 +42,6 @@ REFUSALS: Final[dict[str, RefusalKind]] = {
     "no_request": RefusalKind("There is no such request (any more).", False, 409),
     "no_invite": RefusalKind("There is no such invitation (any more).", False, 409),
     "not_on_stage": RefusalKind("This person has no seat.", False, 409),
-    "seat_empty": RefusalKind("Nobody sits there.", False, 409),
     "not_in_room": RefusalKind("This person is not in the room.", False, 409),
     "queue_full": RefusalKind("The queue is full; try again later.", True, 409),
     "source_taken": RefusalKind("Somebody else publishes into this seat.", False, 409),

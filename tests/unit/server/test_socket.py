@@ -257,6 +257,19 @@ async def test_other_origins_are_refused_where_origins_are_listed(tmp_path: Path
         assert refused.value.status == 403
 
 
+async def test_a_full_room_says_so(tmp_path: Path) -> None:
+    async with serving(tmp_path, room={"max_viewers": 1}) as server:
+        room = server.new_room()
+        async with connect(server) as first, connect(server) as second:
+            await first.send_json({"type": "join", "token": server.token("a", "viewer", room)})
+            assert (await first.receive_json())["messages"][0]["type"] == "welcome"
+            await second.send_json({"type": "join", "token": server.token("b", "viewer", room)})
+            close_code, said = await closed(second)
+        assert close_code == CloseCode.ROOM_FULL
+        assert said[0]["code"] == "room_full"
+        assert said[0]["retry_after_ms"] > 0
+
+
 async def test_stopping_sends_everybody_away_to_come_back(tmp_path: Path) -> None:
     async with serving(tmp_path) as server:
         room = server.new_room()
