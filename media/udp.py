@@ -213,7 +213,7 @@ def _open_socket(host: str, port: int) -> socket.socket:
             opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         opened.setblocking(False)
         opened.bind((host, port))
-    except OSError:
+    except (OSError, OverflowError):
         opened.close()
         raise
     return opened

@@ -194,9 +194,9 @@ def _resolve(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
         pass
     try:
         return ipaddress.ip_address(socket.gethostbyname(host))
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise MediaUnavailable(
-            f"UDP cannot be bound to {host!r} ({error.strerror}); give an address with --host"
+            f"UDP cannot be bound to {host!r} ({error}); give an address with --host"
         ) from error
 
 
