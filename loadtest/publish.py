@@ -4,41 +4,66 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
+import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
-from loadtest.media_source import SourceError, read_file
+from loadtest.media_source import SourceError, open_file
 from loadtest.publisher import TOKEN_VARIABLE, PublishError, add_source_arguments, publish
+from loadtest.reach import NotReachable, check_whip
+
+_ROOM: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", type=Path, help="any video that FFmpeg can read")
-    parser.add_argument("--room", required=True, help="the room to publish into")
+    parser.add_argument("file", type=Path, metavar="FILE", help="any video that FFmpeg can read")
+    parser.add_argument("--room", metavar="R", required=True, help="the room to publish into")
     parser.add_argument(
-        "--server", default="http://127.0.0.1:7880", metavar="URL", help="where lianmai serves"
+        "--server",
+        default="http://127.0.0.1:7880",
+        metavar="URL",
+        help="where lianmai serves (default: http://127.0.0.1:7880)",
     )
     parser.add_argument(
         "--token",
-        help=f"a host token; prefer the environment variable {TOKEN_VARIABLE}. Default: made with "
-        "the signing keys of --data-dir",
+        help=f"a host token; prefer the environment variable {TOKEN_VARIABLE}, which others on "
+        "this machine cannot see. Default: made with the signing keys of --data-dir",
     )
     add_source_arguments(parser)
 
 
-def run(args: argparse.Namespace, *, token: str) -> int:
-    """`token` is what the command line made when neither flag nor environment gave one."""
-    url = f"{args.server.rstrip('/')}/whip/{args.room}"
-    bearer = args.token or os.environ.get(TOKEN_VARIABLE) or token
+def run(args: argparse.Namespace, *, mint: Callable[[str], str], ca_file: Path) -> int:
+    """`mint(room)` makes a host token, asked when neither flag nor environment gave one;
+    `ca_file` is the local authority of `--tls auto`, trusted too if it is there."""
+    # Service managers stop with SIGTERM: as with Ctrl-C, the server is told.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        if not args.file.is_file():
-            raise SourceError(f"{args.file}: no such file")
-        print(f"publishing {args.file} into room {args.room} (Ctrl-C ends it)", file=sys.stderr)
-        frames = read_file(args.file, args.size, loop=not args.once)
-        sent = publish(url, bearer, frames, args.size, args.bitrate_kbps * 1000)
-    except (PublishError, SourceError) as error:
+        seconds = _publish(args, mint, ca_file)
+    except (NotReachable, PublishError, SourceError) as error:
         print(f"publish: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 0
-    print(f"published {sent} frames", file=sys.stderr)
+    print(f"published {seconds:.1f} s of {args.file}", file=sys.stderr)
     return 0
+
+
+def _publish(args: argparse.Namespace, mint: Callable[[str], str], ca_file: Path) -> float:
+    if not _ROOM.fullmatch(args.room):
+        raise PublishError(f"{args.room!r} is no room name; use 1-64 letters, digits, _ or -")
+    url = f"{args.server.rstrip('/')}/whip/{args.room}"
+    # First the file: a room must not go live for one that cannot be played.
+    source = open_file(args.file, args.size, loop=not args.once)
+    check_whip(url, ca_file)
+    token = args.token or os.environ.get(TOKEN_VARIABLE) or mint(args.room)
+    size = source.size
+    print(
+        f"publishing {args.file} into room {args.room} as {size.width}x{size.height} at "
+        f"{size.fps}/s (Ctrl-C ends it)",
+        file=sys.stderr,
+        flush=True,
+    )
+    return publish(url, token, source, args.bitrate_kbps * 1000)

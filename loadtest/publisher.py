@@ -9,6 +9,7 @@ everybody on the machine. Runs until the source ends, the server goes, or SIGTER
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import signal
 import sys
@@ -29,16 +30,21 @@ from loadtest.media_source import (
     AUDIO_RATE_HZ,
     HD,
     PictureSize,
+    Source,
     SourceError,
     TimedFrame,
-    read_file,
-    test_picture,
+    moving_picture,
+    open_file,
 )
 
 TOKEN_VARIABLE = "LIANMAI_TOKEN"
 GOP_S = 2
 """OBS's default key frame interval for live services; FFmpeg's muxer ignores PLI."""
 VIDEO_CLOCK = Fraction(1, 90_000)
+AUDIO_CLOCK = Fraction(1, AUDIO_RATE_HZ)
+LATE_S = 0.25
+"""Pictures later than this are left out; less is jitter of a busy machine."""
+HALTED_S = 2.0
 
 
 class PublishError(Exception):
@@ -46,12 +52,25 @@ class PublishError(Exception):
 
 
 class WhipPublisher:
-    """Encodes frames and sends them through FFmpeg's WHIP muxer. Blocking; one thread."""
+    """Encodes frames and sends them through FFmpeg's WHIP muxer. Blocking; one thread.
+
+    The muxer does not verify certificates of HTTPS (FFmpeg 8.1 hands no option through to its
+    TLS): see `loadtest.reach` for what can be checked before.
+    """
 
     def __init__(self, url: str, token: str, size: PictureSize, bitrate_bps: int) -> None:
+        """Connects; raises `PublishError`."""
+        self._url = url
         # FFmpeg built on GnuTLS (as in `av`) would make a certificate on P-224, which OpenSSL and
         # browsers refuse in TLS; RFC 8827 §6.5 asks for P-256.
         self._identity = tempfile.TemporaryDirectory(prefix="lianmai-publisher-")
+        try:
+            self._open(token, size, bitrate_bps)
+        except av.FFmpegError as error:
+            self._identity.cleanup()
+            raise PublishError(f"{url}: {_why_refused(error)}") from error
+
+    def _open(self, token: str, size: PictureSize, bitrate_bps: int) -> None:
         key_file, certificate_file = write_pem(Path(self._identity.name))
         options = {
             "authorization": token,
@@ -59,17 +78,10 @@ class WhipPublisher:
             "key_file": str(key_file),
             "cert_file": str(certificate_file),
         }
-        try:
-            self._container = av.open(url, "w", format="whip", options=options)
-            self._video = self._add_video(size, bitrate_bps)
-            self._audio = self._add_audio()
-            self._container.start_encoding()
-        except av.FFmpegError as error:
-            raise PublishError(
-                f"{url}: the server did not take the stream ({error.strerror}); "
-                "check the room, the token and that the media port is reachable over UDP"
-            ) from error
-        self._size = size
+        self._container = av.open(self._url, "w", format="whip", options=options)
+        self._video = self._add_video(size, bitrate_bps)
+        self._audio = self._add_audio()
+        self._container.start_encoding()
 
     def _add_video(self, size: PictureSize, bitrate_bps: int) -> VideoStream:
         stream = self._container.add_stream("libx264", rate=size.fps)
@@ -100,47 +112,84 @@ class WhipPublisher:
         frame = timed.frame
         try:
             if isinstance(frame, VideoFrame):
-                frame = frame.reformat(self._size.width, self._size.height, "yuv420p")
-                frame.pts, frame.time_base = int(timed.at_s / VIDEO_CLOCK), VIDEO_CLOCK
+                frame.pts, frame.time_base = round(timed.at_s / VIDEO_CLOCK), VIDEO_CLOCK
                 frame.pict_type = av.video.frame.PictureType.NONE
                 packets = self._video.encode(frame)
             else:
                 assert isinstance(frame, AudioFrame), "a frame is a picture or sound"
+                frame.pts, frame.time_base = round(timed.at_s / AUDIO_CLOCK), AUDIO_CLOCK
                 packets = self._audio.encode(frame)
             for packet in packets:
                 self._container.mux(packet)
         except av.FFmpegError as error:
-            raise PublishError(f"the connection ended ({error.strerror})") from error
+            raise PublishError(
+                f"{self._url}: the connection ended ({error.strerror}); the server stopped, or "
+                "took somebody else in"
+            ) from error
 
     def close(self) -> None:
-        """Send the WHIP DELETE and free everything."""
-        self._container.close()
+        """Send the WHIP DELETE and free everything. A server that has gone needs no goodbye."""
+        with contextlib.suppress(av.FFmpegError):
+            self._container.close()
         self._identity.cleanup()
 
 
+def _why_refused(error: av.FFmpegError) -> str:
+    """What to do about it. FFmpeg tells the status of an answer, not its text."""
+    if isinstance(error, av.error.HTTPUnauthorizedError):
+        return (
+            "the server does not know the token (401): it has expired, or other keys signed it; "
+            "give the server's --data-dir, or a token from `lianmai token --role host` there"
+        )
+    if isinstance(error, av.error.HTTPForbiddenError):
+        return (
+            "the token does not allow this (403): it must be for this room and its role host; "
+            "make one with `lianmai token --role host`"
+        )
+    if isinstance(error, av.error.HTTPOtherClientError):
+        return (
+            "the server refuses the stream (4xx): somebody else is the host of this room now, its "
+            "codecs do not include H.264 and Opus, or it was asked too often; its log says which"
+        )
+    if isinstance(error, av.error.HTTPClientError | av.error.HTTPServerError):
+        return f"the server cannot take the stream ({error.strerror}); its log says why"
+    if isinstance(error, ConnectionRefusedError):
+        return "nothing listens there; is the server running?"
+    return (
+        f"no media connection came about ({error.strerror}); check that the server's UDP port "
+        "(7882 unless set) can be reached from here, and its --public-ip"
+    )
+
+
 def in_real_time(frames: Iterator[TimedFrame]) -> Iterator[TimedFrame]:
-    """Hold every frame back until its time has come, as a camera would."""
+    """Hold every frame back until its time has come, as a camera would.
+
+    When encoding cannot keep up, pictures that are late are left out, not sound. After a longer
+    halt (a laptop that slept) time goes on from there: nothing is made up in a burst.
+    """
     start = time.monotonic()
     for timed in frames:
         ahead_s = timed.at_s - (time.monotonic() - start)
         if ahead_s > 0:
             time.sleep(ahead_s)
+        elif -ahead_s > HALTED_S:
+            start -= ahead_s
+        elif -ahead_s > LATE_S and isinstance(timed.frame, VideoFrame):
+            continue
         yield timed
 
 
-def publish(
-    url: str, token: str, frames: Iterator[TimedFrame], size: PictureSize, bitrate_bps: int
-) -> int:
-    """Publish until the frames end; returns how many were sent."""
-    publisher = WhipPublisher(url, token, size, bitrate_bps)
-    sent = 0
+def publish(url: str, token: str, source: Source, bitrate_bps: int) -> float:
+    """Publish until the frames end; returns how many seconds of them were sent."""
+    publisher = WhipPublisher(url, token, source.size, bitrate_bps)
+    sent_s = 0.0
     try:
-        for timed in in_real_time(frames):
+        for timed in in_real_time(source.frames):
             publisher.send(timed)
-            sent += 1
+            sent_s = timed.at_s
     finally:
         publisher.close()
-    return sent
+    return sent_s
 
 
 def parse_size(text: str) -> PictureSize:
@@ -156,9 +205,28 @@ def parse_size(text: str) -> PictureSize:
     return PictureSize(size.width // 2 * 2, size.height // 2 * 2, size.fps)
 
 
+def parse_kbps(text: str) -> int:
+    """A bitrate that x264 makes a picture of; raises argparse's error on anything else."""
+    if not text.isdecimal() or not 50 <= int(text) <= 50_000:
+        raise argparse.ArgumentTypeError(f"{text!r}: give 50 to 50000 (kbit/s)")
+    return int(text)
+
+
 def add_source_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--size", type=parse_size, default=HD, metavar="WxH@FPS")
-    parser.add_argument("--bitrate-kbps", type=int, default=1500, help="video bitrate")
+    parser.add_argument(
+        "--size",
+        type=parse_size,
+        default=HD,
+        metavar="WxH@FPS",
+        help="largest picture, and its rate (default: 1280x720@30)",
+    )
+    parser.add_argument(
+        "--bitrate-kbps",
+        type=parse_kbps,
+        default=1500,
+        metavar="N",
+        help="video bitrate in kbit/s (default: 1500)",
+    )
     parser.add_argument("--once", action="store_true", help="end with the file; do not loop")
 
 
@@ -172,14 +240,14 @@ def main() -> int:
     add_source_arguments(parser)
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    frames = (
-        read_file(args.file, args.size, loop=not args.once)
-        if args.file
-        else test_picture(args.size)
-    )
     try:
+        source = (
+            open_file(args.file, args.size, loop=not args.once)
+            if args.file
+            else moving_picture(args.size)
+        )
         token = os.environ.get(TOKEN_VARIABLE, "")
-        publish(args.whip, token, frames, args.size, args.bitrate_kbps * 1000)
+        publish(args.whip, token, source, args.bitrate_kbps * 1000)
     except (PublishError, SourceError) as error:
         print(f"publish: {error}", file=sys.stderr)
         return 1

@@ -66,8 +66,14 @@ def _publish(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], 
     settings_flags.add_settings_flags(parser, settings_flags.KEYS)
 
     def run(args: argparse.Namespace) -> int:
-        mint = _minter(settings_flags.settings_of(args))
-        return _finish(module.run(args, token=mint(args.room, "publisher", "", "host")))
+        settings = settings_flags.settings_of(args)
+
+        def mint(room: str) -> str:
+            return _minter(settings)(room, "publisher", "", "host")
+
+        from server.tls import ca_certificate_path
+
+        return _finish(module.run(args, mint=mint, ca_file=ca_certificate_path(settings)))
 
     return run
 
