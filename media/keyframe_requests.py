@@ -50,6 +50,11 @@ class KeyframeRequests:
         self.ignores_pli = False
         self.sent = 0
 
+    @property
+    def is_wanted(self) -> bool:
+        """Whether a request is open; further ones change nothing."""
+        return self._is_wanted
+
     def request(self) -> None:
         """Somebody needs a key frame; `take_due` says when to ask for it."""
         self._is_wanted = True

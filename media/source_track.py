@@ -142,10 +142,14 @@ class SourceTrack:
             timestamp = self._timestamps.nearest(rtp_timestamp)
             self.clock.handle_sender_report(rtcp.ntp_to_unix_s(ntp), timestamp, now)
 
-    def request_keyframe(self) -> None:
-        """Some viewer needs a key frame; merged and throttled. No effect on audio."""
-        if self.is_video and self.options.can_pli:
-            self.keyframes.request()
+    def request_keyframe(self) -> bool:
+        """Some viewer needs a key frame; merged and throttled. No effect on audio.
+
+        True when no request was open before: then there is something new to send."""
+        if not self.is_video or not self.options.can_pli or self.keyframes.is_wanted:
+            return False
+        self.keyframes.request()
+        return True
 
     def mute(self, is_muted: bool) -> None:
         """Keep nothing from now on, or again. What arrived while muted is never kept or returned

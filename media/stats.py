@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from operator import add
 from typing import Final
 
 from media.peer import Peer
@@ -30,24 +31,35 @@ class Traffic:
     """Sums over all peers there ever were: they only grow, as counters of `/metrics` must."""
 
     def __init__(self) -> None:
-        self._closed = dict.fromkeys(TRAFFIC, 0)
+        self._closed = [0] * len(TRAFFIC)
 
     def close(self, peer: Peer) -> None:
         """Keep the last counters of a peer that goes."""
-        self._add(self._closed, peer)
+        self._closed = list(map(add, self._closed, _traffic(peer)))
 
     def totals(self, living: Iterable[Peer]) -> dict[str, int]:
-        """Of the closed and the living; costs one snapshot a peer."""
-        totals = dict(self._closed)
+        """Of the closed and the living; a few microseconds a peer, because packets wait."""
+        sums = self._closed
         for peer in living:
-            self._add(totals, peer)
-        return totals
+            sums = list(map(add, sums, _traffic(peer)))
+        return dict(zip(TRAFFIC, sums, strict=True))
 
-    @staticmethod
-    def _add(totals: dict[str, int], peer: Peer) -> None:
-        stats = peer_stats(peer)
-        for name in TRAFFIC:
-            totals[name] += getattr(stats, name)
+
+def _traffic(peer: Peer) -> tuple[int, ...]:
+    """The fields of `TRAFFIC`; a viewer's without the rest of the snapshot."""
+    if not isinstance(peer, Viewer):
+        return tuple(getattr(peer_stats(peer), name) for name in TRAFFIC)
+    packets = payload_bytes = retransmitted = missing = 0
+    for stream in peer.downlink.streams.values():
+        packets += stream.packets
+        payload_bytes += stream.payload_bytes
+        retransmitted += stream.retransmitted
+        missing += stream.resend_missing
+    bytes_out = payload_bytes + packets * HEADER_BYTES
+    return (
+        peer.packets_in, peer.bytes_in, packets, bytes_out, peer.nacks_in, 0, peer.plis_in, 0,
+        retransmitted, missing,
+    )  # fmt: skip
 
 
 def peer_stats(peer: Peer) -> PeerStats:

@@ -139,8 +139,8 @@ class Switchboard:
 
     def request_keyframe(self, track: PublishedTrack) -> None:
         """Somebody needs a key frame; `take_asked` then names the publisher."""
-        track.source.request_keyframe()
-        self._asked[track.peer_id] = None
+        if track.source.request_keyframe():
+            self._asked[track.peer_id] = None
 
     def take_asked(self) -> Collection[PeerId]:
         """Publishers for whom there may be feedback to send since the last call."""

@@ -327,3 +327,43 @@ def test_a_lossy_uplink(seed: int) -> None:
     assert len(out) == len(set(out))
     assert set(out) == {65_536 + number for number in range(2000)}, f"seed {seed}"
     assert track.stats().lost == 0
+
+
+# --- muting ---
+
+
+def test_what_arrived_while_muted_is_not_kept_and_never_comes_later() -> None:
+    track = video()
+    track.receive(packet(10, keyframe=True), 0.0)
+    track.receive(packet(11), 0.0)
+    track.mute(True)
+    assert len(track.ring) == 0
+    assert track.gop.packets is None
+    assert track.receive(packet(12, keyframe=True), 0.1) is not None, "counted and timed as ever"
+    assert track.receive(packet(14), 0.1) is not None
+    assert len(track.ring) == 0
+    assert track.gop.packets is None
+    track.mute(False)
+    assert track.receive(packet(13), 0.2) is None, "reordered"
+    assert track.receive(rtx(1, 9), 0.2) is None
+    assert track.stats().dropped["muted"] == 2
+    assert track.receive(packet(15), 0.2) is not None
+    assert track.ring.get(0x10000 + 15) is not None
+    assert track.ring.get(0x10000 + 14) is None
+
+
+def test_muting_twice_is_muting_once() -> None:
+    track = video()
+    track.mute(False)
+    track.receive(packet(10, keyframe=True), 0.0)
+    track.mute(False)
+    assert len(track.ring) == 1
+
+
+def test_a_source_without_pli_ignores_plis_from_the_start() -> None:
+    assert video(can_pli=False).ignores_pli
+    assert not video(can_pli=False).request_keyframe()
+    track = video()
+    assert not track.ignores_pli
+    assert track.request_keyframe()
+    assert not track.request_keyframe(), "merged"

@@ -73,3 +73,21 @@ def test_totals_outlive_their_peers() -> None:
     after = world.stats().totals
     assert [after[name] for name in TRAFFIC] == [before[name] for name in TRAFFIC]
     assert (after["opened"], after["closed"], after["peers"]) == (2, 2, 0)
+
+
+def test_totals_are_the_sums_of_the_peers() -> None:
+    world = World(4)
+    host, viewer = world.publish("host"), world.play("ann")
+    host.up.loss = viewer.down.loss = 0.05
+    world.run(1.5)
+    world.point(viewer, VIDEO, host.camera_id, 1)
+    world.point(viewer, AUDIO, host.microphone_id, 1)
+    world.run(3)
+    last = viewer.media(VIDEO)[-1].header.seq
+    viewer.send_nack(VIDEO, [(last + n) & 0xFFFF for n in range(-20, 20)])
+    viewer.send_pli(VIDEO)
+    world.run(1.2)
+    stats = world.stats()
+    for name in TRAFFIC:
+        assert stats.totals[name] == sum(getattr(peer, name) for peer in stats.peers), name
+    assert all(stats.totals[name] for name in TRAFFIC)
