@@ -30,6 +30,7 @@ CONSENT_EVERY_S: Final = 2.5
 RETRY_EVERY_S: Final = 0.05
 RECEIVE_BYTES: Final = 2048
 DRAIN_AT_MOST: Final = 512
+RTP_HEADER_BYTES: Final = 12
 _GCM_KEY, _GCM_SALT = 16, 12
 DTLS_1_2: Final = 0xFEFD
 """Its wire number (RFC 6347 §4.1): pyOpenSSL names only the TLS versions."""
@@ -106,15 +107,18 @@ class LightPeer:
     async def connect(
         self, http: aiohttp.ClientSession, url: str, token: str, *, timeout_s: float = 10
     ) -> None:
-        """POST the offer and bring ICE and DTLS up; raises `PeerError`."""
+        """POST the offer and bring ICE and DTLS up; raises `PeerError`. `close` in any case."""
         if LightPeer._context is None:
             LightPeer._context, LightPeer._fingerprint = _shared_context()
-        async with asyncio.timeout(timeout_s):
-            self._remote = await self._post_offer(http, url, token)
-            self._socket.connect(self._remote.address)
-            self._loop.add_reader(self._socket, self._readable)
-            await self._check_until_answered()
-            await self._handshake()
+        try:
+            async with asyncio.timeout(timeout_s):
+                self._remote = await self._post_offer(http, url, token)
+                self._socket.connect(self._remote.address)
+                self._loop.add_reader(self._socket, self._readable)
+                await self._check_until_answered()
+                await self._handshake()
+        except TimeoutError as error:
+            raise PeerError(f"no connection to {url} within {timeout_s:g} s") from error
         self._consent = asyncio.create_task(self._keep_consent(), name="light-peer-consent")
 
     async def _post_offer(self, http: aiohttp.ClientSession, url: str, token: str) -> Remote:
@@ -281,9 +285,11 @@ class LightPeer:
                 return
             first = data[0] if data else 0
             if first >= 128:
-                if not 192 <= data[1] <= 223:
+                # RFC 5761 §4: RTCP packet types take these values of RTP's second byte.
+                if len(data) >= RTP_HEADER_BYTES and not 192 <= data[1] <= 223:
                     self._count(data)
             elif first < 4:
+                # Whose answer it is does not matter: the socket is connected to the server alone.
                 self._checked.set()
             elif self._dtls is not None and not self._connected.is_set():
                 self._step_dtls(data)

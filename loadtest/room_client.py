@@ -11,6 +11,7 @@ import itertools
 import json
 import secrets
 import socket
+import ssl
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -22,7 +23,7 @@ Encoding = Literal["json", "msgpack"]
 
 
 class RoomError(Exception):
-    """The server answered `error`, or closed the socket (then `code` is the close code's name)."""
+    """The server answered `error`; or the socket is closed (then `code` is `closed`)."""
 
     def __init__(self, code: str, message: str, retry_after_ms: int | None = None) -> None:
         super().__init__(f"{code}: {message}")
@@ -38,12 +39,20 @@ class RoomClient:
     """
 
     def __init__(
-        self, url: str, token: str, *, encoding: Encoding = "msgpack", queue: int = 10_000
+        self,
+        url: str,
+        token: str,
+        *,
+        encoding: Encoding = "msgpack",
+        queue: int = 10_000,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
+        """`tls` says whom to trust behind a wss:// address; None: what this machine trusts."""
         self._url = url
         self._token = token
         self._encoding: Encoding = encoding
         self._queue_size = queue
+        self._tls = tls
         self._http: aiohttp.ClientSession | None = None
         self._socket: aiohttp.ClientWebSocketResponse | None = None
         self._reader: asyncio.Task[None] | None = None
@@ -57,7 +66,11 @@ class RoomClient:
         self.close_code: int | None = None
 
     async def __aenter__(self) -> Self:
-        await self.connect()
+        try:
+            await self.connect()
+        except BaseException:
+            await self.close()
+            raise
         return self
 
     async def __aexit__(
@@ -70,11 +83,17 @@ class RoomClient:
 
     async def connect(self, *, join_timeout_s: float = 10) -> Message:
         """Open the socket and join; continues from the last positions when there are any.
-        Returns `welcome`; raises `RoomError` when refused."""
+        Returns `welcome`; raises `RoomError` when refused. May be repeated after a loss."""
         if self._http is None:
             self._http = aiohttp.ClientSession()
+        if self._socket is not None:
+            await self._socket.close()
         self._socket = await self._http.ws_connect(
-            self._url, protocols=(f"lianmai.{self._encoding}",), max_msg_size=0, autoping=True
+            self._url,
+            protocols=(f"lianmai.{self._encoding}",),
+            max_msg_size=0,
+            autoping=True,
+            ssl=self._tls or True,
         )
         self.close_code = None
         loop = asyncio.get_running_loop()
@@ -111,14 +130,29 @@ class RoomClient:
 
     async def wait_for(self, kind: str, *, within_s: float = 10, **fields: object) -> Message:
         """The next received message of that type whose top-level fields match; others before it
-        are dropped."""
+        are dropped. Raises `RoomError` when the socket closes first, else `TimeoutError`."""
         async with asyncio.timeout(within_s):
             while True:
-                message = await self.received.get()
+                message = await self.next()
                 if message["type"] == kind and all(
                     message.get(name) == value for name, value in fields.items()
                 ):
                     return message
+
+    async def next(self) -> Message:
+        """The oldest received message; raises `RoomError` when none is left of a closed socket."""
+        if not self.received.empty():
+            return self.received.get_nowait()
+        if self._reader is None:
+            raise _closed(self.close_code)
+        getting = asyncio.create_task(self.received.get(), name="room-client-next")
+        try:
+            await asyncio.wait((getting, self._reader), return_when=asyncio.FIRST_COMPLETED)
+            if getting.done():
+                return getting.result()
+            raise _closed(self.close_code)
+        finally:
+            getting.cancel()
 
     async def drop(self) -> None:
         """Lose the socket without a goodbye, as a phone in a tunnel does."""
@@ -143,16 +177,17 @@ class RoomClient:
             self._reader = None
 
     async def _read(self, ws: aiohttp.ClientWebSocketResponse) -> None:
-        async for frame in ws:
-            if frame.type is aiohttp.WSMsgType.TEXT:
-                self._take(json.loads(frame.data))
-            elif frame.type is aiohttp.WSMsgType.BINARY:
-                self._take(msgpack.unpackb(frame.data))
-        self.close_code = ws.close_code
-        failure = RoomError("closed", f"the server closed the socket with {ws.close_code}")
-        for reply in self._replies.values():
-            if not reply.done():
-                reply.set_exception(failure)
+        try:
+            async for frame in ws:
+                if frame.type is aiohttp.WSMsgType.TEXT:
+                    self._take(json.loads(frame.data))
+                elif frame.type is aiohttp.WSMsgType.BINARY:
+                    self._take(msgpack.unpackb(frame.data))
+        finally:
+            self.close_code = ws.close_code
+            for reply in self._replies.values():
+                if not reply.done():
+                    reply.set_exception(_closed(ws.close_code))
 
     def _take(self, batch: Message) -> None:
         for stream in ("log", "chat"):
@@ -184,3 +219,7 @@ class RoomClient:
             self.received.get_nowait()
             self.lost += 1
         self.received.put_nowait(message)
+
+
+def _closed(code: int | None) -> RoomError:
+    return RoomError("closed", f"the socket is closed ({code})")
