@@ -464,6 +464,24 @@ def test_peers_who_left_are_held_by_nothing(way: str) -> None:
     assert media_objects() == before
 
 
+def test_viewers_who_left_are_not_held_by_the_tracks_that_stay() -> None:
+    before = media_objects()
+    world = World()
+    host, guest = world.publish("host"), world.publish("guest")
+    viewer = world.play("ann")
+    world.run(1.2)
+    world.point(viewer, VIDEO, host.camera_id, 1)
+    world.run(1.2)
+    guest.camera.listens = False
+    world.point(viewer, VIDEO, guest.camera_id, 2)
+    world.run(0.2)
+    world.close(viewer)
+    world.run(0.2)
+    left = media_objects() - before
+    assert (left["Viewer"], left["ViewerSlot"], left["OutStream"]) == (0, 0, 0)
+    assert left["PublishedTrack"] == 4
+
+
 # --- statistics -----------------------------------------------------------------------------------
 
 
