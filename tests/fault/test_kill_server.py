@@ -26,22 +26,35 @@ RESUME_WITHIN_S = 20
 PROFILE_WITHIN_S = 60
 
 
-async def ask_until_cut_off(
-    client: RoomClient, name: str, acknowledged: set[str], enough: asyncio.Event
-) -> None:
-    """Ask and chat as fast as the answers come; remembers what was acknowledged."""
-    number = 0
-    while True:
-        text = f"{name} 第{number}个问题：什么时候发货？"
-        try:
-            await client.request("ask", text=text)
-            acknowledged.add(text)
-            if len(acknowledged) >= ENOUGH:
-                enough.set()
-            await client.request("chat", text=f"{name} 666 {number}")
-        except (RoomError, ConnectionError, TimeoutError):
-            return
-        number += 1
+class Asker:
+    """Asks and chats as fast as the answers come; says again what was not answered."""
+
+    def __init__(self, client: RoomClient, name: str) -> None:
+        self.client = client
+        self._name = name
+        self._pending: tuple[str, str] | None = None
+
+    async def ask_until_cut_off(self, acknowledged: set[str], enough: asyncio.Event) -> None:
+        number = 0
+        while True:
+            text = f"{self._name} 第{number}个问题：什么时候发货？"
+            self._pending = (f"{self._name}-{number}", text)
+            try:
+                await self.say_pending_again()
+                acknowledged.add(text)
+                if len(acknowledged) >= ENOUGH:
+                    enough.set()
+                await self.client.request("chat", text=f"{self._name} 666 {number}")
+            except (RoomError, ConnectionError, TimeoutError):
+                return
+            number += 1
+
+    async def say_pending_again(self) -> None:
+        """With the same id, as every client does: it may have been committed already."""
+        if self._pending is not None:
+            key, text = self._pending
+            await self.client.request("ask", id=key, text=text)
+            self._pending = None
 
 
 async def come_back(client: RoomClient) -> None:
@@ -63,7 +76,7 @@ async def open_questions(program: Program, room: str) -> dict[str, str]:
 
 async def test_acknowledged_questions_survive_kill_9(tmp_path: Path) -> None:
     room, ports, acknowledged = "r" + secrets.token_hex(4), Ports.free(), set[str]()
-    clients: list[RoomClient] = []
+    people: list[Asker] = []
     enough = asyncio.Event()
     try:
         async with serving(SETTINGS, folder=tmp_path, ports=ports) as program:
@@ -71,26 +84,27 @@ async def test_acknowledged_questions_survive_kill_9(tmp_path: Path) -> None:
                 await host.request("start_show")
             for number in range(ASKERS):
                 token = program.token(room, f"asker-{number}", "viewer")
-                clients.append(RoomClient(program.socket_url, token))
-                await clients[-1].connect()
+                people.append(Asker(RoomClient(program.socket_url, token), f"u{number}"))
+                await people[-1].client.connect()
             askers = [
-                asyncio.create_task(ask_until_cut_off(client, f"u{n}", acknowledged, enough))
-                for n, client in enumerate(clients)
+                asyncio.create_task(person.ask_until_cut_off(acknowledged, enough))
+                for person in people
             ]
             await enough.wait()
             os.kill(program.pid, signal.SIGKILL)
             await asyncio.gather(*askers)
 
         async with serving(SETTINGS, folder=tmp_path, ports=ports) as program:
-            for client in clients:
-                await come_back(client)
-                assert client.welcome["recovered"] is True, "the room log survived the kill"
+            for person in people:
+                await come_back(person.client)
+                assert person.client.welcome["recovered"] is True, "the room log survived the kill"
+                await person.say_pending_again()
             present = await open_questions(program, room)
             assert acknowledged <= present.keys(), "an acknowledged question is never lost"
             await check_profile(program, room, present)
     finally:
-        for client in clients:
-            await client.close()
+        for person in people:
+            await person.client.close()
 
 
 async def check_profile(program: Program, room: str, present: dict[str, str]) -> None:
