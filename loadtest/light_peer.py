@@ -37,6 +37,9 @@ DTLS_1_2: Final = 0xFEFD
 
 AUDIO_PT: Final = 111
 VIDEO_PT: Final = 96
+H264_PT: Final = 102
+OPUS, VP8, H264 = "opus/48000/2", "VP8/90000", "H264/90000"
+H264_BASELINE: Final = "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f"
 ABS_SEND_TIME_ID: Final = 3
 MID_ID: Final = 4
 
@@ -95,6 +98,8 @@ class LightPeer:
         self._failure: str | None = None
         self._consent: asyncio.Task[None] | None = None
         self.streams: dict[int, StreamCount] = {}
+        self.receiving = asyncio.Event()
+        """Set by the first RTP packet."""
         self.on_rtp: Callable[[bytes, float], None] | None = None
         self.sample_every = 0
         """Decrypt one packet of so many for `on_rtp`; 0 decrypts none."""
@@ -145,10 +150,10 @@ class LightPeer:
         return "\r\n".join(lines) + "\r\n"
 
     def _section(self, mid: int, kind: str) -> list[str]:
-        pt = AUDIO_PT if kind == "audio" else VIDEO_PT
-        codec = "opus/48000/2" if kind == "audio" else "VP8/90000"
+        codecs = self._codecs(kind)
+        payload_types = " ".join(str(pt) for pt in codecs)
         lines = [
-            f"m={kind} 9 UDP/TLS/RTP/SAVPF {pt}",
+            f"m={kind} 9 UDP/TLS/RTP/SAVPF {payload_types}",
             "c=IN IP4 0.0.0.0",
             "a=rtcp:9 IN IP4 0.0.0.0",
             f"a=ice-ufrag:{self._ufrag}",
@@ -161,13 +166,22 @@ class LightPeer:
             f"a={self.direction}",
             "a=rtcp-mux",
             "a=rtcp-rsize",
-            f"a=rtpmap:{pt} {codec}",
         ]
-        if kind == "video":
-            lines += [f"a=rtcp-fb:{pt} nack", f"a=rtcp-fb:{pt} nack pli"]
+        for pt, codec in codecs.items():
+            lines.append(f"a=rtpmap:{pt} {codec}")
+            if kind == "video":
+                lines += [f"a=rtcp-fb:{pt} nack", f"a=rtcp-fb:{pt} nack pli"]
+            if codec == H264:
+                lines.append(f"a=fmtp:{pt} {H264_BASELINE}")
         if self.direction == "sendonly":
             lines += ["a=msid:light light-" + kind, f"a=ssrc:{self.ssrc_of(kind)} cname:light"]
         return lines
+
+    def _codecs(self, kind: str) -> dict[int, str]:
+        """It sends VP8, which is easy to make up, and takes H.264, too."""
+        if kind == "audio":
+            return {AUDIO_PT: OPUS}
+        return {VIDEO_PT: VP8} if self.direction == "sendonly" else {VIDEO_PT: VP8, H264_PT: H264}
 
     def ssrc_of(self, kind: str) -> int:
         """The SSRC that this peer sends that kind with."""
@@ -301,6 +315,7 @@ class LightPeer:
         stream = self.streams.get(ssrc)
         if stream is None:
             stream = self.streams[ssrc] = StreamCount()
+            self.receiving.set()
         seq = int.from_bytes(data[2:4], "big")
         if stream.packets == 0:
             stream.first_seq = stream.highest_seq = seq

@@ -12,7 +12,13 @@ from pathlib import Path
 from typing import Final
 
 from loadtest.media_source import SourceError, open_file
-from loadtest.publisher import TOKEN_VARIABLE, PublishError, add_source_arguments, publish
+from loadtest.publisher import (
+    COMPLAINT,
+    TOKEN_VARIABLE,
+    PublishError,
+    add_source_arguments,
+    publish,
+)
 from loadtest.reach import NotReachable, check_whip
 
 _ROOM: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -43,7 +49,7 @@ def run(args: argparse.Namespace, *, mint: Callable[[str], str], ca_file: Path) 
     try:
         seconds = _publish(args, mint, ca_file)
     except (NotReachable, PublishError, SourceError) as error:
-        print(f"publish: {error}", file=sys.stderr)
+        print(f"{COMPLAINT}{error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 0

@@ -38,6 +38,8 @@ from loadtest.media_source import (
 )
 
 TOKEN_VARIABLE = "LIANMAI_TOKEN"
+COMPLAINT = "publish: "
+"""What the line on standard error that says why it failed begins with."""
 GOP_S = 2
 """OBS's default key frame interval for live services; FFmpeg's muxer ignores PLI."""
 VIDEO_CLOCK = Fraction(1, 90_000)
@@ -249,7 +251,7 @@ def main() -> int:
         token = os.environ.get(TOKEN_VARIABLE, "")
         publish(args.whip, token, source, args.bitrate_kbps * 1000)
     except (PublishError, SourceError) as error:
-        print(f"publish: {error}", file=sys.stderr)
+        print(f"{COMPLAINT}{error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 0

@@ -54,7 +54,8 @@ def _demo(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], int
     settings_flags.add_settings_flags(parser)
 
     def run(args: argparse.Namespace) -> int:
-        settings = settings_flags.settings_with_logs(args)
+        settings = settings_flags.settings_of(args)
+        module.set_up_logs(settings)
         return _finish(module.run_demo(settings, args))
 
     return run
