@@ -53,7 +53,7 @@ from media.seam import (
 from media.stats import Traffic, peer_stats
 from media.switchboard import Switchboard
 from media.transport import AddressChanged, Closed, Connected, Heard, Silent
-from media.viewer import Viewer, ViewerSlot
+from media.viewer import Viewer
 
 CONNECTING_INTERVAL_S: Final = 0.05
 """How often the timers of handshakes are looked at; the shortest of them is 0.2 s."""
@@ -261,12 +261,8 @@ class MediaPlane:
                 data,
                 compact_now=rtcp.compact_ntp(rtcp.ntp64(wall_s)),
                 on_nack=resend,
-                on_keyframe=self._request_keyframe,
+                on_keyframe=lambda slot: self._switchboard.lost_picture(slot, now),
             )
-
-    def _request_keyframe(self, slot: ViewerSlot) -> None:
-        if slot.track is not None:
-            self._switchboard.request_keyframe(slot.track)
 
     # --- peers ----------------------------------------------------------------------------------
 

@@ -15,9 +15,8 @@ from typing import Final
 from media import rtcp
 from media.codecs import find_match
 from media.downlink import OutStream
-from media.fanout import FanOutCounters, RunSender, fan_out
+from media.fanout import FanOutCounters, RunSender, fan_out, fan_out_replay
 from media.forwarder import Segment
-from media.gop_cache import GopReplay
 from media.ice import Address
 from media.media_clock import MediaClock
 from media.publisher import PublishedTrack, Publisher
@@ -39,6 +38,11 @@ from media.viewer import Viewer, ViewerSlot
 REPLAY_INTERVAL_S: Final = 0.01
 REPLAY_PACKETS: Final = 48
 """Per interval: 1.1 kB x 48 / 10 ms = 42 Mbit/s, a GOP of 2 s at 1.5 Mbit/s in 70 ms."""
+
+
+REPLAY_AGAIN_S: Final = 2.0
+"""A viewer who lost the picture of a source that ignores PLIs gets the cache again at most this
+often: about one group of pictures of OBS and FFmpeg."""
 
 
 class Switchboard:
@@ -127,15 +131,20 @@ class Switchboard:
         track = slot.track
         if track is None or not slot.viewer.is_connected or not slot.is_waiting:
             return
-        if not track.source.is_video or slot.replay is not None:
+        if not track.source.is_video or slot.stream.replay is not None:
             return
-        if track.source.ignores_pli and track.source.gop.packets:
-            slot.replay = GopReplay(track.source.gop)
-            self._replaying[slot] = None
-            # Not at once: the end of a handshake is still to be sent; what overtakes it is lost.
-            self._replay_due = now
-        else:
+        if not self._begin_replay(slot, track, now):
             self.request_keyframe(track)
+
+    def lost_picture(self, slot: ViewerSlot, now: float) -> None:
+        """The viewer sent a PLI or FIR: what it shows cannot be repaired by retransmission."""
+        track = slot.track
+        if track is None:
+            return
+        if not track.source.ignores_pli:
+            self.request_keyframe(track)
+        elif slot.stream.replay is None and now >= slot.replay_allowed_at:
+            self._begin_replay(slot, track, now)
 
     def request_keyframe(self, track: PublishedTrack) -> None:
         """Somebody needs a key frame; `take_asked` then names the publisher."""
@@ -185,21 +194,18 @@ class Switchboard:
             self._start_track(track)
         if track.is_muted:
             return  # slots that are still leaving it would get it otherwise
-        streams = [slot.stream for slot in track.slots if slot.replay is None]
-        if streams:
-            self._send(packets, streams, now)
-
-    def _send(self, packets: list[SourcePacket], streams: list[OutStream], now: float) -> None:
+        if not track.slots:
+            return
         switched = fan_out(
             packets,
-            streams,
+            [slot.stream for slot in track.slots],
             sender=self._sender,
             buffer=self._buffer,
             stamp=rtcp.ntp24(now + self._wall_offset_s),
             counters=self.counters,
         )
         for stream in switched:
-            self._switched(self._slot_of_stream[stream], packets, now)
+            self._switched(self._slot_of_stream[stream], now)
 
     def _start_track(self, track: PublishedTrack) -> None:
         track.has_started = True
@@ -207,16 +213,15 @@ class Switchboard:
         # Learn before the first newcomer comes whether this source answers PLIs at all.
         self.request_keyframe(track)
 
-    def _switched(self, slot: ViewerSlot, packets: list[SourcePacket], now: float) -> None:
+    def _switched(self, slot: ViewerSlot, now: float) -> None:
         """The slot's stream opened a new segment: leave the old track, tell, report the clock."""
         segment = slot.stream.forwarder.segment
         track = slot.track
         if segment is None or track is None or segment.source_id != track.source_id:
             return
-        first = next((each for each in packets if each.ext_seq == segment.source_start), None)
         self._offer(slot)
-        if first is not None and not slot.is_live:
-            self._went_live(slot, track, segment, first.ext_timestamp)
+        if not slot.is_live:
+            self._went_live(slot, track, segment, segment.first_ext_timestamp)
         self.send_reports(slot.viewer, now)
 
     def _went_on(self, slot: ViewerSlot, track: PublishedTrack, now: float) -> None:
@@ -259,6 +264,16 @@ class Switchboard:
 
     # --- replay of a cached group of pictures -------------------------------------------------
 
+    def _begin_replay(self, slot: ViewerSlot, track: PublishedTrack, now: float) -> bool:
+        """Whether the slot is now served from the cache of a source that ignores PLIs."""
+        if not track.source.ignores_pli or not slot.stream.begin_replay(track.source.gop):
+            return False
+        slot.replay_allowed_at = now + REPLAY_AGAIN_S
+        self._replaying[slot] = None
+        # Not at once: the end of a handshake is still to be sent; what overtakes it is lost.
+        self._replay_due = now
+        return True
+
     def next_deadline(self) -> float | None:
         """When the next portion of a replay is due; None without one."""
         return self._replay_due
@@ -277,19 +292,18 @@ class Switchboard:
             self._replay_due = now + REPLAY_INTERVAL_S
 
     def _pump(self, slot: ViewerSlot, now: float) -> None:
-        replay = slot.replay
-        if replay is None:
+        switched = fan_out_replay(
+            slot.stream,
+            REPLAY_PACKETS,
+            sender=self._sender,
+            buffer=self._buffer,
+            stamp=rtcp.ntp24(now + self._wall_offset_s),
+            counters=self.counters,
+        )
+        if slot.stream.replay is None:
             self._replaying.pop(slot, None)
-            return
-        packets = replay.take(REPLAY_PACKETS)
-        if packets:
-            self._send(packets, [slot.stream], now)
-        if replay.is_done:
-            self._stop_replay(slot)
-
-    def _stop_replay(self, slot: ViewerSlot) -> None:
-        slot.replay = None
-        self._replaying.pop(slot, None)
+        if switched:
+            self._switched(slot, now)
 
     # --- departures -----------------------------------------------------------------------------
 
@@ -300,7 +314,7 @@ class Switchboard:
                 del self._tracks[track.info.track_id]
             self._sources.pop(track.source_id, None)
             for slot in list(track.slots):
-                slot.stream.forwarder.remove_source(track.source_id)
+                slot.stream.remove_source(track.source_id)
                 if slot.track is track:
                     # Nor does the old picture go on, if a switch to this track was pending.
                     slot.point(None, None, slot.generation)

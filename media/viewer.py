@@ -10,7 +10,6 @@ from media import rtcp
 from media.codecs import Codec
 from media.downlink import Downlink, OutStream
 from media.forwarder import Feed
-from media.gop_cache import GopReplay
 from media.peer import Peer
 from media.publisher import PublishedTrack
 from media.rtcp import AnyRtcpPacket
@@ -21,15 +20,14 @@ from media.transport import PeerTransport
 class ViewerSlot:
     """A receive-only place: what it takes, what feeds it, and how far the assignment got.
 
-    `is_live` turns true with the first forwarded packet of the present `generation`. While
-    `replay` is set, the source's cached group of pictures is on its way and live packets wait.
-    `offered_by` are the tracks whose `slots` it stands in: `track`, and while a switch is pending
-    the old one too.
+    `is_live` turns true with the first forwarded packet of the present `generation`.
+    `replay_allowed_at` (monotonic s) limits replays for lost pictures. `offered_by` are the tracks
+    whose `slots` it stands in: `track`, and while a switch is pending the old one too.
     """
 
     __slots__ = (
-        "codecs", "generation", "is_live", "is_paused", "kind", "mid", "offered_by", "replay",
-        "stream", "track", "viewer",
+        "codecs", "generation", "is_live", "is_paused", "kind", "mid", "offered_by",
+        "replay_allowed_at", "stream", "track", "viewer",
     )  # fmt: skip
 
     def __init__(
@@ -45,7 +43,7 @@ class ViewerSlot:
         self.is_live = False
         self.is_paused = False
         self.offered_by: tuple[PublishedTrack, ...] = ()
-        self.replay: GopReplay | None = None
+        self.replay_allowed_at = 0.0
 
     @property
     def is_waiting(self) -> bool:
@@ -57,8 +55,6 @@ class ViewerSlot:
         """Follow another track as `codec` (the viewer's format for it), or nothing."""
         self.generation = generation
         self.is_live = False
-        if track is not self.track:
-            self.replay = None
         self.track = track
         if track is None or codec is None:
             self.track = None
@@ -80,10 +76,9 @@ class ViewerSlot:
         forwarder = self.stream.forwarder
         is_paused = self.is_paused or (self.track is not None and self.track.is_muted)
         if is_paused and not forwarder.is_paused:
-            self.replay = None
-            forwarder.pause()
+            self.stream.pause()
         elif forwarder.is_paused and not is_paused:
-            forwarder.resume()
+            self.stream.resume()
 
 
 class Viewer(Peer):

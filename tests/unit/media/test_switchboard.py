@@ -442,6 +442,32 @@ def test_a_source_without_pli_serves_newcomers_from_the_cache() -> None:
     assert host.plis == 0
 
 
+def test_who_lost_the_picture_of_a_deaf_source_gets_it_again_but_not_at_will() -> None:
+    world = World()
+    host = world.publish("host", pli=False)
+    host.camera.keyframe_every_s = 3.0
+    viewer = world.play("ann")
+    world.run(0.5)
+    world.point(viewer, VIDEO, host.camera_id, 1)
+    world.run(1.5)
+
+    def keyframes() -> int:
+        return sum(packet.is_keyframe_start for packet in viewer.media(VIDEO))
+
+    assert keyframes() == 1, "a PLI within two seconds of the first replay is too soon"
+    viewer.send_pli(VIDEO)
+    world.run(0.3)
+    assert keyframes() == 1
+    world.run(0.3)
+    for _ in range(5):
+        viewer.send_pli(VIDEO)
+        world.run(0.02)
+    assert keyframes() == 2, "five PLIs are one replay"
+    sequence = [packet.header.seq for packet in viewer.media(VIDEO)]
+    assert len(set(sequence)) == len(sequence), "the replay has numbers of its own"
+    assert host.plis == 0
+
+
 def test_pointing_again_in_the_middle_of_a_replay_leaves_no_hole() -> None:
     world = World()
     host = deaf(world)
