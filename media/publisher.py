@@ -6,7 +6,7 @@ of FFmpeg and of simulcast name none; within one bundle a payload type belongs t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from aiortc.rtp import RtcpSrPacket
 
@@ -18,19 +18,15 @@ from media.seam import PeerId, TrackInfo
 from media.source_track import SourceTrack
 from media.transport import PeerTransport
 
-if TYPE_CHECKING:
-    from media.viewer import ViewerSlot
-
 MAX_SSRCS: Final = 16
 """SSRCs one publisher may use in its life: media and RTX of two tracks, with restarts."""
 
 
 class PublishedTrack:
-    """A track and who is fed from it. `slots` holds everyone whose forwarder may want it."""
+    """A track: what signaling knows of it, and its source. Who follows it: `Switchboard`."""
 
     __slots__ = (
-        "cname", "codec", "has_started", "ignores_pli", "info", "is_muted", "peer_id", "slots",
-        "source",
+        "cname", "codec", "has_started", "ignores_pli", "info", "is_muted", "peer_id", "source",
     )  # fmt: skip
 
     def __init__(
@@ -44,7 +40,6 @@ class PublishedTrack:
         self.has_started = False
         self.is_muted = False
         self.ignores_pli = source.ignores_pli
-        self.slots: dict[ViewerSlot, None] = {}
 
     @property
     def source_id(self) -> int:

@@ -68,6 +68,7 @@ class Switchboard:
         self.counters = FanOutCounters()
         self._tracks: dict[TrackId, PublishedTrack] = {}
         self._sources: dict[int, PublishedTrack] = {}
+        self._followers: dict[int, dict[ViewerSlot, None]] = {}
         self._slot_of_stream: dict[OutStream, ViewerSlot] = {}
         self._replaying: dict[ViewerSlot, None] = {}
         self._replay_due: float | None = None
@@ -81,6 +82,7 @@ class Switchboard:
         for track in publisher.tracks:
             self._tracks[track.info.track_id] = track
             self._sources[track.source_id] = track
+            self._followers[track.source_id] = {}
 
     def add_viewer(self, viewer: Viewer) -> None:
         for slot in viewer.slots.values():
@@ -121,10 +123,14 @@ class Switchboard:
         wanted = tuple(dict.fromkeys(each for each in (slot.track, old) if each is not None))
         for track in slot.offered_by:
             if track not in wanted:
-                track.slots.pop(slot, None)
+                self._followers_of(track).pop(slot, None)
         for track in wanted:
-            track.slots[slot] = None
+            self._followers_of(track)[slot] = None
         slot.offered_by = wanted
+
+    def _followers_of(self, track: PublishedTrack) -> dict[ViewerSlot, None]:
+        """Everyone whose forwarder may want the track; none for one that is gone."""
+        return self._followers.get(track.source_id, {})
 
     def awake(self, slot: ViewerSlot, now: float) -> None:
         """Get a waiting slot its first packet: a key frame asked for, or the cached pictures."""
@@ -173,14 +179,14 @@ class Switchboard:
         track.is_muted = is_muted
         # What was captured while muted must reach nobody, not even out of a cache.
         track.source.mute(is_muted)
-        for slot in list(track.slots):
+        for slot in list(self._followers_of(track)):
             slot.apply_pause()
             self._offer(slot)
             self.awake(slot, now)
 
     def awake_waiting(self, track: PublishedTrack, now: float) -> None:
         """The track turned out to ignore PLIs: who waits for its key frame gets the cached one."""
-        for slot in list(track.slots):
+        for slot in list(self._followers_of(track)):
             if slot.track is track:
                 self.awake(slot, now)
 
@@ -194,11 +200,12 @@ class Switchboard:
             self._start_track(track)
         if track.is_muted:
             return  # slots that are still leaving it would get it otherwise
-        if not track.slots:
+        followers = self._followers_of(track)
+        if not followers:
             return
         switched = fan_out(
             packets,
-            [slot.stream for slot in track.slots],
+            [slot.stream for slot in followers],
             sender=self._sender,
             buffer=self._buffer,
             stamp=rtcp.ntp24(now + self._wall_offset_s),
@@ -313,12 +320,13 @@ class Switchboard:
             if self._tracks.get(track.info.track_id) is track:
                 del self._tracks[track.info.track_id]
             self._sources.pop(track.source_id, None)
-            for slot in list(track.slots):
+            for slot in list(self._followers_of(track)):
                 slot.stream.remove_source(track.source_id)
                 if slot.track is track:
                     # Nor does the old picture go on, if a switch to this track was pending.
                     slot.point(None, None, slot.generation)
                 self._offer(slot)
+            self._followers.pop(track.source_id, None)
             if track.has_started:
                 self._emit(TrackEnded(publisher.peer_id, track.info.track_id))
 
