@@ -27,6 +27,9 @@ from signaling.errors import Refusal
 from signaling.protocol import MAX_FRAME_BYTES, SUBPROTOCOLS, Batch, Error, InMessage, Join
 from signaling.service import RoomService, Session
 
+LEAVING_CODES: Final = frozenset({0, 1000, 1001, 1005})
+"""Closes that mean goodbye (RFC 6455 §7.4.1: normal, going away, none given). With any other code a
+client gives up a socket that seemed dead to it, and may come back into its visit."""
 JOIN_TIMEOUT_S: Final = 5.0
 HEARTBEAT_S: Final = 20.0
 """Mean interval of our pings; each socket takes its own, so that they never come in step."""
@@ -288,7 +291,7 @@ class Conversation:
         """Ours when we closed, else what aiohttp saw."""
         if self._link.closed_with is not None:
             return self._link.closed_with.reason
-        if message.type is WSMsgType.CLOSE:
+        if message.type is WSMsgType.CLOSE and self._ws.close_code in LEAVING_CODES:
             return "client_closed"
         if isinstance(self._ws.exception(), asyncio.TimeoutError):
             self._metrics.counters.socket_closes[CloseCode.PING_TIMEOUT.reason] += 1

@@ -257,6 +257,23 @@ async def test_other_origins_are_refused_where_origins_are_listed(tmp_path: Path
         assert refused.value.status == 403
 
 
+@pytest.mark.parametrize(("code", "is_same_visit"), [(4000, True), (1000, False), (1001, False)])
+async def test_only_a_goodbye_ends_the_visit(
+    live: LiveServer, code: int, is_same_visit: bool
+) -> None:
+    """A browser that takes its socket for dead closes it with a code of its own and comes back."""
+    room = live.new_room()
+    join = {"type": "join", "token": live.token("a", "viewer", room)}
+    async with connect(live) as first:
+        await first.send_json(join)
+        conn = (await first.receive_json())["messages"][0]["conn"]
+        await first.close(code=code)
+    async with connect(live) as second:
+        await second.send_json({**join, "conn": conn})
+        again = (await second.receive_json())["messages"][0]["conn"]
+    assert (again == conn) is is_same_visit
+
+
 async def test_a_full_room_says_so(tmp_path: Path) -> None:
     async with serving(tmp_path, room={"max_viewers": 1}) as server:
         room = server.new_room()
