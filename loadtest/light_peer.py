@@ -169,7 +169,8 @@ class LightPeer:
         ]
         for pt, codec in codecs.items():
             lines.append(f"a=rtpmap:{pt} {codec}")
-            if kind == "video":
+            # As a publisher it has nothing to send again and no encoder to ask.
+            if kind == "video" and self.direction == "recvonly":
                 lines += [f"a=rtcp-fb:{pt} nack", f"a=rtcp-fb:{pt} nack pli"]
             if codec == H264:
                 lines.append(f"a=fmtp:{pt} {H264_BASELINE}")
@@ -297,16 +298,20 @@ class LightPeer:
                 data = self._socket.recv(RECEIVE_BYTES)
             except (BlockingIOError, ConnectionRefusedError):
                 return
-            first = data[0] if data else 0
-            if first >= 128:
-                # RFC 5761 §4: RTCP packet types take these values of RTP's second byte.
-                if len(data) >= RTP_HEADER_BYTES and not 192 <= data[1] <= 223:
-                    self._count(data)
-            elif first < 4:
-                # Whose answer it is does not matter: the socket is connected to the server alone.
-                self._checked.set()
-            elif self._dtls is not None and not self._connected.is_set():
-                self._step_dtls(data)
+            self._take_untrusted(data)
+
+    def _take_untrusted(self, data: bytes) -> None:
+        """One datagram, told apart by its first byte (RFC 7983)."""
+        first = data[0] if data else 255
+        if 128 <= first < 192:
+            # RFC 5761 §4: RTCP packet types take these values of RTP's second byte.
+            if len(data) >= RTP_HEADER_BYTES and not 192 <= data[1] <= 223:
+                self._count(data)
+        elif first < 4:
+            # Whose answer it is does not matter: the socket is connected to the server alone.
+            self._checked.set()
+        elif 20 <= first < 64 and self._dtls is not None and not self._connected.is_set():
+            self._step_dtls(data)
 
     def _count(self, data: bytes) -> None:
         self.packets += 1
@@ -332,12 +337,13 @@ class LightPeer:
                 self.on_rtp(self._in.unprotect(data), self._loop.time())
 
     async def close(self, http: aiohttp.ClientSession | None = None, token: str = "") -> None:
-        """Send the DELETE (when `http` is given) and free the socket."""
+        """Send the DELETE (when `http` is given) and free the socket. May be repeated."""
         if self._consent is not None:
             self._consent.cancel()
             await asyncio.gather(self._consent, return_exceptions=True)
-        self._loop.remove_reader(self._socket)
-        self._socket.close()
+        if self._socket.fileno() != -1:
+            self._loop.remove_reader(self._socket)
+            self._socket.close()
         if http is not None and self._remote is not None and self._remote.location:
             headers = {"Authorization": f"Bearer {token}"}
             async with http.delete(self._remote.location, headers=headers):

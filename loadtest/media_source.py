@@ -130,6 +130,8 @@ def _opened(path: Path) -> Iterator[InputContainer]:
 
 
 def _video_of(container: InputContainer, path: Path) -> VideoStream:
+    if container.format.name == "tty":  # FFmpeg makes pictures of the letters of a text file
+        raise SourceError(f"{path}: is a text; give a video file")
     for stream in container.streams.video:
         if not stream.disposition & Disposition.attached_pic:  # the cover of a song
             return stream
