@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 from aiohttp import web
-from signaling.service import MediaSession, RoomService
 
 from server.app_keys import DOORKEEPER, SETTINGS
 from server.http_auth import bearer_token
@@ -15,6 +14,7 @@ from server.sdp_sessions import SdpDoor
 from signaling.errors import Refusal
 from signaling.identity import Identity
 from signaling.ids import DEFAULT_SHOP, RoomId
+from signaling.service import MediaSession, RoomService
 
 
 async def authorize(request: web.Request, room: RoomId) -> Identity:
