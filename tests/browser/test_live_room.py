@@ -62,6 +62,7 @@ async def test_host_viewer_question_and_guest(
     await viewer.by_id("accept-invite").click()
     await host.wait_picture(1)
     await third.wait_picture(1)
+    await host.wait_heard(1)
     await third.wait_heard(2)
     assert [await person.offers_sent() for person in (host, third)] == offers, (
         "a guest on stage costs nobody else an offer"
