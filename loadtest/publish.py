@@ -11,15 +11,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from loadtest.media_source import SourceError, open_file
+from loadtest.media_source import SourceError
 from loadtest.publisher import (
     COMPLAINT,
     TOKEN_VARIABLE,
     PublishError,
     add_source_arguments,
     publish,
+    show_of,
 )
-from loadtest.reach import NotReachable, check_whip
+from loadtest.trust import Trust
 
 _ROOM: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
@@ -48,7 +49,7 @@ def run(args: argparse.Namespace, *, mint: Callable[[str], str], ca_file: Path) 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         seconds = _publish(args, mint, ca_file)
-    except (NotReachable, PublishError, SourceError) as error:
+    except (PublishError, SourceError) as error:
         print(f"{COMPLAINT}{error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -62,14 +63,12 @@ def _publish(args: argparse.Namespace, mint: Callable[[str], str], ca_file: Path
         raise PublishError(f"{args.room!r} is no room name; use 1-64 letters, digits, _ or -")
     url = f"{args.server.rstrip('/')}/whip/{args.room}"
     # First the file: a room must not go live for one that cannot be played.
-    source = open_file(args.file, args.size, loop=not args.once)
-    check_whip(url, ca_file)
+    show = show_of(args)
     token = args.token or os.environ.get(TOKEN_VARIABLE) or mint(args.room)
-    size = source.size
     print(
-        f"publishing {args.file} into room {args.room} as {size.width}x{size.height} at "
-        f"{size.fps}/s (Ctrl-C ends it)",
+        f"publishing {args.file} into room {args.room} as {show.size.width}x{show.size.height} at "
+        f"{show.size.fps}/s (Ctrl-C ends it)",
         file=sys.stderr,
         flush=True,
     )
-    return publish(url, token, source, args.bitrate_kbps * 1000)
+    return publish(url, token, show, Trust(authority=ca_file))

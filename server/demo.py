@@ -14,6 +14,7 @@ import os
 import random
 import ssl
 import sys
+from pathlib import Path
 from typing import Final
 
 import aiohttp
@@ -21,8 +22,8 @@ import aiohttp
 from loadtest.chatter import chatter, make_bots
 from loadtest.light_peer import LightPeer, PeerError
 from loadtest.publisher import COMPLAINT, TOKEN_VARIABLE
-from loadtest.reach import trusting
 from loadtest.room_client import RoomClient, RoomError
+from loadtest.trust import Trust
 from server.app import media_addresses
 from server.children import Child
 from server.logs import get_log, set_up_logging
@@ -83,9 +84,10 @@ async def run_demo(settings: Settings, args: argparse.Namespace) -> None:
 
 async def _show(server: RunningServer, args: argparse.Namespace) -> None:
     """The people of the demo, until cancelled."""
-    tls = _trust(server.settings)
+    certificate = _own_certificate(server.settings)
+    tls = Trust(pin=certificate).context() if certificate else None
     async with contextlib.AsyncExitStack() as stack:
-        host = None if args.no_host else SyntheticHost(server)
+        host = None if args.no_host else SyntheticHost(server, certificate)
         if host is not None:
             await stack.enter_async_context(host.child)
         group = await stack.enter_async_context(asyncio.TaskGroup())
@@ -101,12 +103,14 @@ async def _show(server: RunningServer, args: argparse.Namespace) -> None:
 class SyntheticHost:
     """A publisher in a process of its own: encoding must not disturb what it demonstrates."""
 
-    def __init__(self, server: RunningServer) -> None:
+    def __init__(self, server: RunningServer, certificate: Path | None) -> None:
         self._server = server
         self._last_line = ""
+        whip = ("--whip", f"{server.url}/whip/{ROOM}")
+        trust = ("--trust", str(certificate)) if certificate else ()
         self.child = Child(
             "synthetic-host",
-            [sys.executable, "-m", "loadtest.publisher", "--whip", f"{server.url}/whip/{ROOM}"],
+            [sys.executable, "-m", "loadtest.publisher", *whip, *trust],
             env={**os.environ, TOKEN_VARIABLE: _mint(server, "host", "连麦小店", "host")},
             sink=self._take_line,
         )
@@ -158,19 +162,16 @@ async def _camera_named(watcher: RoomClient) -> None:
             seats = [message["seat"]]
 
 
-def _trust(settings: Settings) -> ssl.SSLContext | None:
-    """For the simulated viewers: the certificate of this very server, whoever signed it."""
+def _own_certificate(settings: Settings) -> Path | None:
+    """What the people of the demo trust: this very server, whoever signed its certificate (they
+    come by 127.0.0.1, which a certificate for a public name does not have)."""
     match settings.tls.mode:
         case "off":
             return None
         case "auto":
-            return trusting(ca_certificate_path(settings))
+            return ca_certificate_path(settings)
         case "files":
-            assert settings.tls.cert is not None, "checked by the settings"
-            context = trusting(settings.tls.cert)
-            # They come by 127.0.0.1, which a certificate for a public name does not have.
-            context.check_hostname = False
-            return context
+            return settings.tls.cert
 
 
 def _mint(server: RunningServer, user: str, name: str, role: Role) -> str:

@@ -19,14 +19,17 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from loadtest.bench import chat, first_frame, forwarding
+from loadtest.bench import chat, first_frame, forwarding, questions
 from loadtest.bench.figures import machine
 from loadtest.bench.program import Program, serving, unguessable
+from loadtest.bench.report import COLUMNS, TITLES, cell, markdown, rows_of
 from loadtest.publisher import TOKEN_VARIABLE
 
 FORWARDING_VIEWERS = (1, 10, 50)
 CHAT_SOCKETS = (100, 1000)
 CHAT_RATE_PER_S = 100.0
+QUESTION_FLOODS_PER_S = (0.0, 200.0)
+QUESTIONS = 100
 FIRST_FRAME_RUNS = 30
 SEED = 7
 
@@ -34,6 +37,7 @@ SETTINGS = {
     # One identity stands for the crowd and one person for the flood.
     "LIANMAI_ROOM_CHAT_PER_S": "100000",
     "LIANMAI_ROOM_CHAT_BURST": "100000",
+    "LIANMAI_ROOM_ASK_PER_MIN": "100000",
     "LIANMAI_LOG_LEVEL": "warning",
 }
 
@@ -60,7 +64,7 @@ async def _ffmpeg_host(program: Program, room: str) -> AsyncIterator[None]:
 
 async def run(quick: bool) -> dict[str, Any]:
     seconds = 3.0 if quick else 10.0
-    report: dict[str, Any] = {"machine": machine(), "forwarding": [], "chat": []}
+    report: dict[str, Any] = {"machine": machine(), "forwarding": [], "chat": [], "questions": []}
     async with serving(SETTINGS) as program:
         room = unguessable()
         console.print("first picture in Chromium ...")
@@ -79,19 +83,25 @@ async def run(quick: bool) -> dict[str, Any]:
         async with serving(SETTINGS) as program:
             price = await chat.measure(program, unguessable(), sockets, CHAT_RATE_PER_S, seconds)
         report["chat"].append(price._asdict())
+    for chat_per_s in QUESTION_FLOODS_PER_S:
+        console.print(f"questions beside {chat_per_s:.0f} chat messages/s ...")
+        async with serving(SETTINGS) as program:
+            delay = await questions.measure(
+                program, unguessable(), chat_per_s, 20 if quick else QUESTIONS
+            )
+        report["questions"].append(delay._asdict())
     return report
 
 
 def print_tables(report: dict[str, Any]) -> None:
     out = Console()
     out.print("  ".join(f"{key}: {value}" for key, value in report["machine"].items()))
-    for name in ("first_frame", "forwarding", "chat"):
-        rows = report[name] if isinstance(report[name], list) else [report[name]]
-        table = Table(title=name)
-        for column in rows[0]:
-            table.add_column(column, justify="right")
-        for row in rows:
-            table.add_row(*(f"{v:.2f}" if isinstance(v, float) else str(v) for v in row.values()))
+    for name, columns in COLUMNS.items():
+        table = Table(title=TITLES[name])
+        for heading in columns.values():
+            table.add_column(heading, justify="right")
+        for row in rows_of(report, name):
+            table.add_row(*(cell(row[key]) for key in columns))
         out.print(table)
 
 
@@ -104,6 +114,8 @@ def main() -> int:
     args.out.mkdir(parents=True, exist_ok=True)
     path = args.out / "bench.json"
     path.write_text(json.dumps(report, indent=2) + "\n")
+    command = "make bench" + (" ARGS=--quick" if args.quick else "")
+    (args.out / "bench.md").write_text(markdown(report, command))
     print_tables(report)
     console.print(f"report: {path}")
     return 0

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Final, NamedTuple
 
 import aiohttp
 
-from loadtest.bench.program import Program, cpu_of
+from loadtest.bench.program import Program, cpu_of, resident_bytes
 from loadtest.flood import Flood, sockets_for, talkers
 
 MESSAGE: Final = "这个颜色好好看，主播可以再转一圈吗？" * 3
@@ -23,6 +24,8 @@ class ChatCost(NamedTuple):
     expected: int
     front_us_per_message: float
     store_us_per_message: float
+    kib_per_socket: float
+    tester_cpu: float
 
 
 class CountingReader:
@@ -46,6 +49,7 @@ async def measure(
     viewer = program.token(room, "reader", "viewer")
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=connector) as http:
+        memory = resident_bytes(program.pid)
         readers = [CountingReader() for _ in range(sockets)]
         tasks: list[asyncio.Task[None]] = []
         for start in range(0, sockets, JOIN_AT_ONCE):
@@ -58,8 +62,11 @@ async def measure(
         try:
             async with talkers(program.socket_url, tokens) as clients:
                 flood = Flood(clients, MESSAGE)
+                memory = resident_bytes(program.pid) - memory
+                own = time.process_time()
                 before, said = cpu_of(program.pid), sum(reader.said for reader in readers)
                 await flood.run(rate_per_s, seconds)
+                tester_cpu = (time.process_time() - own) / seconds
                 await asyncio.sleep(SETTLE_S)
                 used = cpu_of(program.pid).since(before)
                 delivered = sum(reader.said for reader in readers) - said
@@ -75,4 +82,6 @@ async def measure(
         flood.sent * sockets,
         used.front_s * per_message,
         used.children_s * per_message,
+        memory / 1024 / sockets,
+        tester_cpu,
     )

@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 import random
 import struct
+import time
 from typing import Final, NamedTuple
 
 import aiohttp
 
 from loadtest.bench.figures import percentile
-from loadtest.bench.program import Program, cpu_of
+from loadtest.bench.program import Program, cpu_of, resident_bytes
 from loadtest.light_peer import AUDIO_PT, VIDEO_PT, LightPeer
 
 FRAMES_PER_S: Final = 30
@@ -25,8 +26,11 @@ VIDEO_BYTES: Final = 1100
 AUDIO_BYTES: Final = 120
 AUDIO_PER_S: Final = 50
 KEY_FRAME_EVERY: Final = 60
-WARM_UP_S: Final = 1.5
+WARM_UP_S: Final = 4.0
+"""Two seconds pass until the server knows that this publisher answers no PLI; what it then replays
+to newcomers is late on purpose and must not count as added delay."""
 SAMPLE_EVERY: Final = 20
+JOIN_AFTER_S: Final = 0.5
 _RTP: Final = struct.Struct("!BBHII")
 _STAMP: Final = struct.Struct("!d")
 
@@ -38,6 +42,8 @@ class ForwardingCost(NamedTuple):
     cpu_us_per_packet: float
     delay_ms_p50: float
     delay_ms_p99: float
+    kib_per_viewer: float
+    tester_cpu: float
 
 
 class LightPublisher:
@@ -104,15 +110,20 @@ async def measure(
         sending = asyncio.create_task(LightPublisher(source, rng).run(), name="bench-publisher")
         crowd = [LightPeer("recvonly") for _ in range(viewers)]
         try:
+            await asyncio.sleep(JOIN_AFTER_S)
+            memory = resident_bytes(program.pid)
             for peer in crowd:
                 await peer.connect(http, f"/whep/{room}", viewer)
                 peer.on_rtp, peer.sample_every = sample, max(1, SAMPLE_EVERY * viewers // 10)
             await asyncio.sleep(WARM_UP_S)
             delays_ms.clear()
+            memory = resident_bytes(program.pid) - memory
+            own = time.process_time()
             before, packets = cpu_of(program.pid), sum(peer.packets for peer in crowd)
             await asyncio.sleep(seconds)
             used = cpu_of(program.pid).since(before)
             delivered = sum(peer.packets for peer in crowd) - packets
+            tester_cpu = (time.process_time() - own) / seconds
         finally:
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
@@ -126,4 +137,6 @@ async def measure(
         used.front_s / max(1, delivered) * 1e6,
         percentile(delays_ms, 0.5),
         percentile(delays_ms, 0.99),
+        memory / 1024 / viewers,
+        tester_cpu,
     )

@@ -1,24 +1,15 @@
 from __future__ import annotations
 
 import argparse
-import time
+import socket
 from pathlib import Path
 
-import av
 import pytest
-from av.audio.frame import AudioFrame
-from av.video.frame import VideoFrame
 
-from loadtest.media_source import HD, Frame, PictureSize, TimedFrame
-from loadtest.publisher import (
-    HALTED_S,
-    PublishError,
-    WhipPublisher,
-    in_real_time,
-    parse_kbps,
-    parse_size,
-)
+from loadtest.media_source import HD, PictureSize, SourceError
+from loadtest.publisher import PublishError, Show, parse_kbps, parse_size, publish
 from tests.support.server import free_port
+from tests.support.videos import make_video
 
 
 @pytest.mark.parametrize(
@@ -49,51 +40,16 @@ def test_bitrates() -> None:
             parse_kbps(text)
 
 
-def picture(at_s: float) -> TimedFrame:
-    return TimedFrame(at_s, VideoFrame(16, 16, "yuv420p"))
-
-
-def sound(at_s: float) -> TimedFrame:
-    return TimedFrame(at_s, AudioFrame("s16", "stereo", 960))
-
-
-def test_frames_wait_for_their_time() -> None:
-    started = time.monotonic()
-    for timed in in_real_time(iter([picture(0.0), sound(0.02), picture(0.1)])):
-        assert time.monotonic() - started >= timed.at_s
-
-
-def test_late_pictures_are_left_out_and_late_sound_is_not() -> None:
-    def slow() -> list[Frame]:
-        frames = in_real_time(iter([picture(0.0), sound(0.01), picture(0.02), picture(1.0)]))
-        sent = [next(frames).frame]
-        time.sleep(0.4)  # what a slow encoder does to the others
-        return sent + [timed.frame for timed in frames]
-
-    assert [type(frame) for frame in slow()] == [VideoFrame, AudioFrame, VideoFrame]
-
-
-def test_after_a_halt_nothing_is_made_up_in_a_burst(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = [0.0]
-    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
-    monkeypatch.setattr(time, "sleep", lambda s: clock.__setitem__(0, clock[0] + s))
-    sent = []
-    for timed in in_real_time(picture(n / 10) for n in range(4)):
-        sent.append((timed.at_s, round(clock[0], 3)))
-        if timed.at_s == 0.1:
-            clock[0] += HALTED_S + 10
-    assert sent == [(0.0, 0.0), (0.1, 0.1), (0.2, 12.1), (0.3, 12.2)]
-
-
-def test_nobody_there_is_one_sentence_and_leaves_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import socket
-    import tempfile
-
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+def test_nobody_there_is_one_sentence() -> None:
     url = f"http://127.0.0.1:{free_port(socket.SOCK_STREAM)}/whip/r1"
-    with pytest.raises(PublishError, match="nothing listens there"):
-        WhipPublisher(url, "token", PictureSize(160, 90, 10), 200_000)
-    assert list(tmp_path.iterdir()) == []
-    assert issubclass(av.error.ConnectionRefusedError, ConnectionRefusedError)
+    with pytest.raises(PublishError, match=f"^{url}: nothing listens there; start it"):
+        publish(url, "token", Show(None, PictureSize(160, 90, 10), 200_000))
+
+
+def test_a_show_knows_the_size_of_its_file(tmp_path: Path) -> None:
+    show = Show(make_video(tmp_path / "v.mp4"), HD, 500_000, loop=False).checked()
+    assert show.size == PictureSize(160, 90, 25)
+    assert show.as_arguments()[-1] == "--once"
+    assert Show(None, HD, 1).checked().size == HD
+    with pytest.raises(SourceError, match="no such file"):
+        Show(tmp_path / "gone.mp4", HD, 1).checked()

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.reach import trusting
 from loadtest.room_client import Encoding, RoomClient, RoomError
+from loadtest.trust import Trust
 from server.tls import ca_certificate_path
 from signaling.close_codes import CloseCode
 from signaling.ids import RoomId
@@ -131,7 +131,7 @@ async def test_a_closed_socket_ends_every_wait(tmp_path: Path) -> None:
 
 async def test_a_local_authority_is_trusted_when_told(tmp_path: Path) -> None:
     async with serving(tmp_path, tls="auto") as server:
-        tls = trusting(ca_certificate_path(server.running.settings))
+        tls = Trust(authority=ca_certificate_path(server.running.settings)).context()
         token = server.token("vera", "viewer", "r1")
         async with RoomClient(server.running.socket_url, token, tls=tls) as viewer:
             assert viewer.welcome["room"] == "r1"
