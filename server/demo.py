@@ -24,6 +24,7 @@ from loadtest.light_peer import LightPeer, PeerError
 from loadtest.publisher import COMPLAINT, TOKEN_VARIABLE
 from loadtest.room_client import RoomClient, RoomError
 from loadtest.trust import Trust
+from loadtest.whip_relay import OVER
 from server.app import media_addresses
 from server.children import Child
 from server.logs import get_log, set_up_logging
@@ -95,6 +96,8 @@ async def _show(server: RunningServer, args: argparse.Namespace) -> None:
         group.create_task(
             chatter(server.socket_url, bots, rng=random.Random(SEED), tls=tls), name="demo-crowd"
         )
+        if host is not None:
+            group.create_task(host.stay_away_once_dismissed(), name="demo-host")
         has_picture = host is not None and await host.has_picture(tls)
         print(_links(server, has_picture=has_picture), flush=True)
         await asyncio.get_running_loop().create_future()
@@ -106,6 +109,7 @@ class SyntheticHost:
     def __init__(self, server: RunningServer, certificate: Path | None) -> None:
         self._server = server
         self._last_line = ""
+        self._dismissed = asyncio.Event()
         whip = ("--whip", f"{server.url}/whip/{ROOM}")
         trust = ("--trust", str(certificate)) if certificate else ()
         self.child = Child(
@@ -130,10 +134,21 @@ class SyntheticHost:
             return False
         return True
 
+    async def stay_away_once_dismissed(self) -> None:
+        """Who goes live in the console, or ends the show there, does not want it back."""
+        await self._dismissed.wait()
+        await self.child.stop()
+        _say(
+            "the synthetic host has left: you took its place, or ended the show."
+            " Start the demo again to have it back"
+        )
+
     def _take_line(self, line: str) -> None:
         """Its complaints are for the person; everything else it writes is for the log."""
         log.info("child_said", child="synthetic-host", line=line)
-        if line.startswith(COMPLAINT) and line != self._last_line:
+        if OVER in line:
+            self._dismissed.set()
+        elif line.startswith(COMPLAINT) and line != self._last_line:
             self._last_line = line
             _say(f"the synthetic host stopped and tries again: {line.removeprefix(COMPLAINT)}")
 

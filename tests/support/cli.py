@@ -57,6 +57,11 @@ class Command:
             pids += new
         return found
 
+    def descendant_names(self) -> list[str]:
+        """Their command lines."""
+        lines = [Path(f"/proc/{pid}/cmdline") for pid in self.descendants()]
+        return [line.read_bytes().replace(b"\0", b" ").decode() for line in lines]
+
     async def _read(self) -> None:
         assert self._process.stdout is not None, "started with a pipe"
         while chunk := await self._process.stdout.read(65_536):
