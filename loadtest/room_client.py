@@ -221,5 +221,14 @@ class RoomClient:
         self.received.put_nowait(message)
 
 
+async def wait_camera(client: RoomClient) -> None:
+    """Until somebody on the stage sends a camera, as the room says. For the caller to limit."""
+    seats = client.welcome["stage"]["seats"]
+    while not any("camera" in seat["sources"] for seat in seats):
+        message = await client.next()
+        if message["type"] in ("seat_taken", "seat_changed"):
+            seats = [message["seat"]]
+
+
 def _closed(code: int | None) -> RoomError:
     return RoomError("closed", f"the socket is closed ({code})")

@@ -22,7 +22,7 @@ import aiohttp
 from loadtest.chatter import chatter, make_bots
 from loadtest.light_peer import LightPeer, PeerError
 from loadtest.publisher import COMPLAINT, TOKEN_VARIABLE
-from loadtest.room_client import RoomClient, RoomError
+from loadtest.room_client import RoomClient, RoomError, wait_camera
 from loadtest.trust import Trust
 from loadtest.whip_relay import OVER
 from server.app import media_addresses
@@ -158,7 +158,7 @@ async def _see_picture(server: RunningServer, tls: ssl.SSLContext | None) -> Non
     camera of the run before: only packets prove a picture.)"""
     token = _mint(server, "demo-start", "", "staff")
     async with RoomClient(server.socket_url, token, tls=tls) as watcher:
-        await _camera_named(watcher)
+        await wait_camera(watcher)
     connector = aiohttp.TCPConnector(ssl=tls or True)
     async with aiohttp.ClientSession(server.url, connector=connector) as http:
         peer = LightPeer("recvonly", audio=0, video=1)
@@ -167,14 +167,6 @@ async def _see_picture(server: RunningServer, tls: ssl.SSLContext | None) -> Non
             await peer.receiving.wait()
         finally:
             await peer.close(http, token)
-
-
-async def _camera_named(watcher: RoomClient) -> None:
-    seats = watcher.welcome["stage"]["seats"]
-    while not any("camera" in seat["sources"] for seat in seats):
-        message = await watcher.next()
-        if message["type"] in ("seat_taken", "seat_changed"):
-            seats = [message["seat"]]
 
 
 def _own_certificate(settings: Settings) -> Path | None:

@@ -8,6 +8,7 @@ packet carries the moment it was sent.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import struct
 import time
@@ -27,8 +28,8 @@ AUDIO_BYTES: Final = 120
 AUDIO_PER_S: Final = 50
 KEY_FRAME_EVERY: Final = 60
 WARM_UP_S: Final = 4.0
-"""Two seconds pass until the server knows that this publisher answers no PLI; what it then replays
-to newcomers is late on purpose and must not count as added delay."""
+"""The group of pictures replayed to a newcomer (2 s of it at most) is late on purpose and must not
+count as added delay."""
 SAMPLE_EVERY: Final = 20
 JOIN_AFTER_S: Final = 0.5
 _RTP: Final = struct.Struct("!BBHII")
@@ -95,7 +96,13 @@ class LightPublisher:
 
 
 async def measure(
-    program: Program, room: str, viewers: int, seconds: float, rng: random.Random
+    program: Program,
+    room: str,
+    viewers: int,
+    seconds: float,
+    rng: random.Random,
+    *,
+    warm_up_s: float = WARM_UP_S,
 ) -> ForwardingCost:
     """Join, warm up, measure for `seconds`, leave."""
     host, viewer = program.token(room, "host", "host"), program.token(room, "viewer", "viewer")
@@ -106,16 +113,19 @@ async def measure(
 
     async with aiohttp.ClientSession(base_url=program.url) as http:
         source = LightPeer("sendonly")
-        await source.connect(http, f"/whip/{room}", host)
-        sending = asyncio.create_task(LightPublisher(source, rng).run(), name="bench-publisher")
         crowd = [LightPeer("recvonly") for _ in range(viewers)]
-        try:
+        async with contextlib.AsyncExitStack() as stack:
+            for peer in (*crowd, source):
+                stack.push_async_callback(peer.close, http, host if peer is source else viewer)
+            await source.connect(http, f"/whip/{room}", host)
+            sending = asyncio.create_task(LightPublisher(source, rng).run(), name="bench-publisher")
+            stack.push_async_callback(_end, sending)
             await asyncio.sleep(JOIN_AFTER_S)
             memory = resident_bytes(program.pid)
             for peer in crowd:
                 await peer.connect(http, f"/whep/{room}", viewer)
                 peer.on_rtp, peer.sample_every = sample, max(1, SAMPLE_EVERY * viewers // 10)
-            await asyncio.sleep(WARM_UP_S)
+            await asyncio.sleep(warm_up_s)
             delays_ms.clear()
             memory = resident_bytes(program.pid) - memory
             own = time.process_time()
@@ -124,11 +134,6 @@ async def measure(
             used = cpu_of(program.pid).since(before)
             delivered = sum(peer.packets for peer in crowd) - packets
             tester_cpu = (time.process_time() - own) / seconds
-        finally:
-            sending.cancel()
-            await asyncio.gather(sending, return_exceptions=True)
-            for peer in (*crowd, source):
-                await peer.close(http, host if peer is source else viewer)
     lost = sum(stream.holes for peer in crowd for stream in peer.streams.values())
     return ForwardingCost(
         viewers,
@@ -140,3 +145,8 @@ async def measure(
         memory / 1024 / viewers,
         tester_cpu,
     )
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

@@ -4,6 +4,7 @@ a chat flood. Asker and console live in this process, so one clock times both en
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Final, NamedTuple
 
 from loadtest.bench.figures import percentile
@@ -22,6 +23,7 @@ class QuestionDelay(NamedTuple):
     console_ms_p95: float
     ack_ms_p50: float
     ack_ms_p95: float
+    tester_cpu: float
 
 
 async def measure(program: Program, room: str, chat_per_s: float, questions: int) -> QuestionDelay:
@@ -39,8 +41,10 @@ async def measure(program: Program, room: str, chat_per_s: float, questions: int
         await console.request("start_show")
         flood = Flood(clients, FLOOD_TEXT) if clients else None
         flooding = asyncio.create_task(flood.run(chat_per_s)) if flood else None
+        own, started = time.process_time(), time.monotonic()
         try:
             shown, acked = await _ask_all(asker, console, questions)
+            tester_cpu = (time.process_time() - own) / (time.monotonic() - started)
         finally:
             if flooding is not None:
                 flooding.cancel()
@@ -52,6 +56,7 @@ async def measure(program: Program, room: str, chat_per_s: float, questions: int
         percentile(shown, 0.95),
         percentile(acked, 0.5),
         percentile(acked, 0.95),
+        tester_cpu,
     )
 
 

@@ -38,6 +38,7 @@ COLUMNS: Final[dict[str, dict[str, str]]] = {
         "console_ms_p95": "ms p95",
         "ack_ms_p50": "ask to durable ack, ms p50",
         "ack_ms_p95": "ms p95",
+        "tester_cpu": "tester CPU, cores",
     },
 }
 TITLES: Final = {
@@ -51,28 +52,50 @@ SATURATED: Final = 0.9
 
 
 def rows_of(report: dict[str, Any], name: str) -> list[dict[str, Any]]:
-    rows = report[name]
+    rows = report.get(name, [])
     return rows if isinstance(rows, list) else [rows]
 
 
 def cell(value: object) -> str:
-    return f"{value:.1f}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:.0f}" if value >= 100 or value.is_integer() else f"{value:.1f}"
+    return str(value)
+
+
+def notes(report: dict[str, Any]) -> list[str]:
+    """What a reader must know before believing a figure; empty when all is well."""
+    found = list(report.get("left_out", []))
+    for name in COLUMNS:
+        rows = rows_of(report, name)
+        if any(row.get("tester_cpu", 0.0) >= SATURATED for row in rows):
+            found.append(
+                f"{TITLES[name]}: the tester itself was saturated (its one process used"
+                f" {SATURATED:.0%} of a core or more); delays are its own, too"
+            )
+    return found
+
+
+def about(report: dict[str, Any], command: str) -> str:
+    """Where, when, what and how."""
+    of = report["machine"]
+    return (
+        f"{of['date']}, commit {of['commit']}: {of['processor']}, {of['cores']} cores, Linux"
+        f" {of['kernel']}, Python {of['python']}; made by `{command}`, server and tester on the"
+        " same machine."
+    )
 
 
 def markdown(report: dict[str, Any], command: str) -> str:
     """One table for each part, under a line about the machine."""
-    lines = [
-        ", ".join(f"{key} {value}" for key, value in report["machine"].items()) + ".",
-        f"Made by `{command}`.",
-    ]
+    lines = [about(report, command)]
     for name, columns in COLUMNS.items():
+        rows = rows_of(report, name)
+        if not rows:
+            continue
         lines += ["", f"**{TITLES[name]}**", ""]
         lines.append("| " + " | ".join(columns.values()) + " |")
         lines.append("|" + "---:|" * len(columns))
-        for row in rows_of(report, name):
-            lines.append("| " + " | ".join(cell(row[key]) for key in columns) + " |")
-    busy = [name for name in COLUMNS for row in rows_of(report, name)
-            if row.get("tester_cpu", 0.0) >= SATURATED]  # fmt: skip
-    if busy:
-        lines += ["", f"The tester itself was saturated in: {', '.join(dict.fromkeys(busy))}."]
+        lines += ["| " + " | ".join(cell(row[key]) for key in columns) + " |" for row in rows]
+    for note in notes(report):
+        lines += ["", f"Note: {note}."]
     return "\n".join(lines) + "\n"

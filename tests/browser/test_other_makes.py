@@ -17,7 +17,7 @@ from playwright.async_api import Browser, expect
 
 from loadtest.bench.program import Program, serving
 from loadtest.publisher import TOKEN_VARIABLE
-from loadtest.room_client import RoomClient
+from loadtest.room_client import RoomClient, wait_camera
 from tests.browser.conftest import SETTINGS
 from tests.browser.people import PATIENCE_MS, enter
 
@@ -54,13 +54,8 @@ async def ffmpeg_host(program: Program, room: str) -> AsyncIterator[None]:
 async def wait_live(program: Program, room: str) -> None:
     """Until the host sits on the stage with a camera, as the room says."""
     token = program.token(room, "watch", "staff")
-    async with RoomClient(program.socket_url, token) as watcher:
-        seats = watcher.welcome["stage"]["seats"]
-        async with asyncio.timeout(PATIENCE_S):
-            while not any("camera" in seat["sources"] for seat in seats):
-                message = await watcher.received.get()
-                if message["type"] in ("seat_taken", "seat_changed"):
-                    seats = [message["seat"]]
+    async with asyncio.timeout(PATIENCE_S), RoomClient(program.socket_url, token) as watcher:
+        await wait_camera(watcher)
 
 
 async def test_chromium_plays_what_ffmpeg_publishes(

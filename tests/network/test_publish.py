@@ -14,7 +14,7 @@ from av.video.frame import VideoFrame
 
 from loadtest.light_peer import LightPeer
 from loadtest.publisher import TOKEN_VARIABLE
-from loadtest.room_client import RoomClient
+from loadtest.room_client import RoomClient, wait_camera
 from loadtest.trust import Trust
 from server.tls import ca_certificate_path
 from tests.support.cli import Command, lianmai
@@ -49,12 +49,9 @@ async def staff(live: LiveServer, room: str) -> AsyncIterator[RoomClient]:
         yield client
 
 
-async def wait_camera(watcher: RoomClient) -> None:
+async def wait_live(watcher: RoomClient) -> None:
     async with asyncio.timeout(15):
-        while True:
-            message = await watcher.next()
-            if message["type"] == "seat_changed" and "camera" in message["seat"]["sources"]:
-                return
+        await wait_camera(watcher)
 
 
 async def refusal_of(command: Command) -> str:
@@ -74,7 +71,7 @@ async def test_a_file_goes_live_and_loops(live: LiveServer, clip: Path) -> None:
     player.addTransceiver("video", direction="recvonly")
     try:
         async with staff(live, room) as watcher, publish(live, clip, room) as command:
-            await wait_camera(watcher)
+            await wait_live(watcher)
             await player.setLocalDescription(await player.createOffer())
             headers = {"Content-Type": "application/sdp", **live.bearer("vera", "viewer", room)}
             sdp = player.localDescription.sdp
@@ -111,7 +108,7 @@ async def test_a_file_without_sound(live: LiveServer, tmp_path: Path) -> None:
     silent = make_video(tmp_path / "silent.mp4", sound_s=0)
     viewer = live.token("vera", "viewer", room)
     async with staff(live, room) as watcher, publish(live, silent, room):
-        await wait_camera(watcher)
+        await wait_live(watcher)
         peer = LightPeer("recvonly", audio=0, video=1)
         try:
             await peer.connect(live.http, f"/whep/{room}", viewer)
@@ -124,7 +121,7 @@ async def test_a_file_without_sound(live: LiveServer, tmp_path: Path) -> None:
 async def test_a_publisher_that_was_replaced_ends(live: LiveServer, clip: Path) -> None:
     room = live.new_room()
     async with staff(live, room) as watcher, publish(live, clip, room) as first:
-        await wait_camera(watcher)
+        await wait_live(watcher)
         async with publish(live, clip, room) as second:
             assert "another publisher took its place" in await refusal_of(first)
             assert await second.interrupt() == 0
@@ -139,7 +136,7 @@ async def test_a_server_that_goes_ends_it_with_a_sentence(
     url = f"{server_process.url.replace('http', 'ws')}/ws"
     async with lianmai("publish", str(clip), *arguments, **token) as command:
         async with RoomClient(url, server_process.token("sam", "staff", "r1")) as watcher:
-            await wait_camera(watcher)
+            await wait_live(watcher)
             await server_process.kill()
         assert "check that the server still runs" in await refusal_of(command)
 
@@ -221,5 +218,5 @@ async def test_over_https_with_the_local_authority(clip: Path, tmp_path: Path) -
             RoomClient(server.running.socket_url, token, tls=tls) as watcher,
             publish(server, clip, "r1", "--data-dir", str(tmp_path), "--once") as command,
         ):
-            await wait_camera(watcher)
+            await wait_live(watcher)
             assert await command.wait() == 0
