@@ -79,7 +79,9 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         counts[said.code] += 1
         return problem_response(said)
     except ConnectionResetError:
-        raise  # the client left while we answered; aiohttp closes quietly
+        # The client left while we answered. aiohttp gives up quietly on a response that cannot be
+        # sent; the exception itself it would log as an error of ours, address included.
+        return web.Response()
     except Exception:
         # A bug of ours ends this request only (STYLE §7); it is logged whole and counted.
         _log.exception("request_failed", method=request.method, route=_route(request))

@@ -75,7 +75,7 @@ async def test_a_live_room_with_people_until_ctrl_c(tmp_path: Path) -> None:
         assert len(children) >= 3  # store, projector, synthetic host with its encoder
         assert await command.interrupt() == 0
         assert not any(map(is_running, children))
-    assert "Traceback" not in command.output
+    assert "Traceback" not in command.output, command.output
 
 
 async def test_sigterm_before_there_is_a_picture(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ async def test_sigterm_before_there_is_a_picture(tmp_path: Path) -> None:
         children = command.descendants()
         assert await command.interrupt(signal.SIGTERM) == 0
         assert not any(map(is_running, children))
-    assert "Traceback" not in command.output
+    assert "Traceback" not in command.output, command.output
 
 
 async def test_the_host_may_be_yourself(tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ async def test_a_port_in_use_is_said_plainly(
             assert last.startswith("lianmai demo: ")
             assert port in last
             assert flag in last
-            assert "Traceback" not in command.output
+            assert "Traceback" not in command.output, command.output
 
 
 @pytest.mark.parametrize("number", ["-1", "51", "many"])
