@@ -26,6 +26,6 @@ async def test_who_leaves_while_we_answer_is_no_error_of_ours(
     app[METRICS] = Metrics()
     app.router.add_get("/", gone)
     async with TestServer(app) as server, aiohttp.ClientSession() as http:
-        with caplog.at_level(logging.INFO), pytest.raises(aiohttp.ClientConnectionError):
+        with caplog.at_level(logging.WARNING), pytest.raises(aiohttp.ClientConnectionError):
             await http.get(server.make_url("/"))
     assert [record.getMessage() for record in caplog.records] == []
