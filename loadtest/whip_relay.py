@@ -17,6 +17,7 @@ import re
 import secrets
 import socket
 import ssl
+import sys
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -228,6 +229,11 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, relay: WhipRelay) -> None:
         self.relay = relay
         super().__init__(("127.0.0.1", 0), _Handler)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """FFmpeg was ended while it was being answered: its end is what is told, not this."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]  # as we got it
 
 
 class _Handler(BaseHTTPRequestHandler):
