@@ -69,7 +69,13 @@ class WhipRelay:
     publish with our token."""
 
     def __init__(
-        self, target: str, token: str, tls: ssl.SSLContext, on_failure: Callable[[str], None]
+        self,
+        target: str,
+        token: str,
+        tls: ssl.SSLContext,
+        on_failure: Callable[[str], None],
+        *,
+        look_every_s: float = LOOK_EVERY_S,
     ) -> None:
         """`target` is the real WHIP address. `on_failure` gets a sentence, from another thread:
         why the server did not take the stream, or why the session is over."""
@@ -82,6 +88,7 @@ class WhipRelay:
         self._server = _Server(self)
         self.url = f"http://127.0.0.1:{self._server.server_port}{self._path}"
         self._on_failure = on_failure
+        self._look_every_s = look_every_s
         self._threads = [
             threading.Thread(target=self._server.serve_forever, name="whip-relay", daemon=True),
             threading.Thread(target=self._watch, name="whip-watch", daemon=True),
@@ -135,7 +142,7 @@ class WhipRelay:
 
     def _watch(self) -> None:
         misses = 0
-        while not self._closing.wait(LOOK_EVERY_S):
+        while not self._closing.wait(self._look_every_s):
             session = self._session
             if session is None:
                 continue
