@@ -102,7 +102,13 @@ async def test_aiortc_plays_by_whep(program: Program, room: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("policy", "mime_type"), [('["vp8"]', "video/VP8"), ('["h264"]', "video/H264")]
+    ("policy", "mime_type"),
+    [
+        ('["vp8"]', "video/VP8"),
+        ('["h264"]', "video/H264"),
+        ('["vp9"]', "video/VP9"),
+        ('["av1"]', "video/AV1"),
+    ],
 )
 async def test_chromium_publishes(browser: Browser, room: str, policy: str, mime_type: str) -> None:
     async with serving({**SETTINGS, "LIANMAI_CODECS_VIDEO": policy}) as program:
