@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Protocol
 
 import av
 from av.audio.frame import AudioFrame
@@ -122,17 +123,26 @@ class WhipEncoder:
             self._container.close()
 
 
-def in_real_time(frames: Iterator[TimedFrame]) -> Iterator[TimedFrame]:
-    """Hold every frame back until its time has come, as a camera would.
+class Clock(Protocol):
+    """What pacing needs of time; the module `time` has it."""
+
+    def monotonic(self) -> float: ...
+
+    def sleep(self, seconds: float, /) -> None: ...
+
+
+def in_real_time(frames: Iterator[TimedFrame], clock: Clock) -> Iterator[TimedFrame]:
+    """Hold every frame back until its time has come, as a camera would. Blocks: the encoder has
+    its process to itself.
 
     When encoding cannot keep up, pictures that are late are left out, not sound. After a longer
     halt (a laptop that slept) time goes on from there: nothing is made up in a burst.
     """
-    start = time.monotonic()
+    start = clock.monotonic()
     for timed in frames:
-        ahead_s = timed.at_s - (time.monotonic() - start)
+        ahead_s = timed.at_s - (clock.monotonic() - start)
         if ahead_s > 0:
-            time.sleep(ahead_s)
+            clock.sleep(ahead_s)
         elif -ahead_s > HALTED_S:
             start -= ahead_s
         elif -ahead_s > LATE_S and isinstance(timed.frame, VideoFrame):
@@ -145,7 +155,7 @@ def encode(url: str, source: Source, bitrate_bps: int) -> float:
     encoder = WhipEncoder(url, source.size, bitrate_bps)
     sent_s = 0.0
     try:
-        for timed in in_real_time(source.frames):
+        for timed in in_real_time(source.frames, time):
             encoder.send(timed)
             sent_s = timed.at_s
     finally:

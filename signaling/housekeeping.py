@@ -19,6 +19,8 @@ from signaling.tasks import TaskSet
 
 log = logging.getLogger(__name__)
 
+TICK_AGAIN_S: Final = 1.0
+"""Wait after a refused tick; a deadline of 15 s or more is not hurt by it."""
 TICK_S: Final = 0.25
 """How often deadlines are looked at: short beside the shortest grace, and a clock may jump."""
 COUNT_S: Final = 1.0
@@ -83,7 +85,9 @@ class Housekeeping:
             await self._parts.desk.commit(ref, Tick())
         except Refusal as refusal:
             log.warning("tick_refused room=%s code=%s", ref.room, refusal.code)
-            await asyncio.sleep(1.0)
+            # While `_ticking` holds the room, no other tick of it is tried: a store that is away
+            # is asked once in this time, not at every round.
+            await asyncio.sleep(TICK_AGAIN_S)
         finally:
             self._ticking.discard(ref)
 

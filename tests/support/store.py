@@ -62,7 +62,7 @@ class StoreProcess:
                         return
             except OSError:
                 pass  # not listening yet; the deadline bounds the wait
-            time.sleep(0.01)
+            time.sleep(0.01)  # between tries: the server tells nobody when it listens
         raise AssertionError("the store did not start")
 
     def kill(self) -> None:
