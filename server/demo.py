@@ -20,9 +20,9 @@ from typing import Final
 import aiohttp
 
 from loadtest.chatter import chatter, make_bots
-from loadtest.light_peer import LightPeer, PeerError
 from loadtest.publisher import COMPLAINT, TOKEN_VARIABLE
 from loadtest.room_client import RoomClient, RoomError, wait_camera
+from loadtest.rtc.light_peer import LightPeer, PeerError
 from loadtest.trust import Trust
 from loadtest.whip_relay import OVER
 from server.app import media_addresses

@@ -18,7 +18,7 @@ import aiohttp
 
 from loadtest.bench.figures import percentile
 from loadtest.bench.program import Program, cpu_of, resident_bytes
-from loadtest.light_peer import AUDIO_PT, VIDEO_PT, LightPeer
+from loadtest.rtc.light_peer import AUDIO_PT, VIDEO_PT, LightPeer
 
 FRAMES_PER_S: Final = 30
 PACKETS_PER_FRAME: Final = 4

@@ -15,8 +15,8 @@ import aiohttp
 import pytest
 
 from loadtest.bench.forwarding import LightPublisher
-from loadtest.light_peer import LightPeer
 from loadtest.room_client import RoomClient
+from loadtest.rtc.light_peer import LightPeer
 from loadtest.trust import Trust
 from tests.support.cli import Command, is_running, lianmai
 from tests.support.server import free_port

@@ -12,9 +12,9 @@ import pytest
 from aiortc import RTCPeerConnection, RTCSessionDescription
 from av.video.frame import VideoFrame
 
-from loadtest.light_peer import LightPeer
 from loadtest.publisher import TOKEN_VARIABLE
 from loadtest.room_client import RoomClient, wait_camera
+from loadtest.rtc.light_peer import LightPeer
 from loadtest.trust import Trust
 from server.tls import ca_certificate_path
 from tests.support.cli import Command, lianmai

@@ -11,7 +11,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from loadtest.light_peer import LightPeer, PeerError
+from loadtest.rtc.light_peer import LightPeer, PeerError
 from loadtest.trust import OF_THIS_MACHINE, Trust
 from loadtest.whip_relay import OVER, WhipRelay
 from server.tls import ca_certificate_path

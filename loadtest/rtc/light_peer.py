@@ -25,6 +25,8 @@ from OpenSSL import SSL
 from loadtest.certificate import self_signed
 
 Direction = Literal["sendonly", "recvonly"]
+SocketFactory = Callable[[], socket.socket]
+"""Makes the socket that is then connected: in a namespace, from a certain local address."""
 
 CONSENT_EVERY_S: Final = 2.5
 RETRY_EVERY_S: Final = 0.05

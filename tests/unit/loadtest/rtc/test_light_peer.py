@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from loadtest.bench.forwarding import LightPublisher
-from loadtest.light_peer import Direction, LightPeer, PeerError, StreamCount
 from loadtest.room_client import RoomClient
+from loadtest.rtc.light_peer import Direction, LightPeer, PeerError, StreamCount
 from tests.support.server import LiveServer, live
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -1,0 +1,1 @@
+"""Real encoded media to publish: made once, packetised, looped."""

@@ -1,0 +1,1 @@
+"""What was measured: the model, its JSON, the table in a terminal, the page for people."""

@@ -1,0 +1,1 @@
+"""A light WebRTC peer: real ICE, DTLS-SRTP and RTCP, no codec."""

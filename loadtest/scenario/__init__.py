@@ -1,0 +1,1 @@
+"""What a crowd does and when, as data: scenario files, the shipped ones, a timeline."""

@@ -1,0 +1,1 @@
+"""The servers that a crowd can be sent to."""
