@@ -82,6 +82,9 @@ class LaneTotals(msgspec.Struct, frozen=True, kw_only=True):
     shed: int
     """What the server said that it withheld."""
     delay_ms: Percentiles | None
+    lost: int | None = None
+    """Accepted by the server, and never shown to who they were for; None: nobody watched. What
+    limits on lost questions are held against."""
 
 
 class Interval(msgspec.Struct, frozen=True, kw_only=True):
@@ -156,6 +159,8 @@ class SloResult(msgspec.Struct, frozen=True, kw_only=True):
     """As a person reads it: `>= 99`, `<= 200`."""
     value: float | None
     met: bool
+    why: str = ""
+    """Why there is no value; empty when there is one."""
 
 
 class Complaint(msgspec.Struct, frozen=True, kw_only=True):
@@ -184,7 +189,7 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
     lanes: tuple[LaneTotals, ...]
 
 
-class Report(msgspec.Struct, frozen=True, kw_only=True):
+class Report(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="report"):
     """One run of one scenario against one target."""
 
     version: int = VERSION
@@ -224,7 +229,7 @@ class CostPoint(msgspec.Struct, frozen=True, kw_only=True):
     tester_is_bottleneck: bool
 
 
-class Growth(msgspec.Struct, frozen=True, kw_only=True):
+class Growth(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="growth"):
     """The same scenario at growing size (`--grow`)."""
 
     version: int = VERSION
@@ -243,7 +248,7 @@ class Ratio(msgspec.Struct, frozen=True, kw_only=True):
     highest: float
 
 
-class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+class Comparison(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="comparison"):
     """The same scenario against several targets in turn; the first is what others are held to."""
 
     version: int = VERSION
