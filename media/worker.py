@@ -29,6 +29,7 @@ import ifaddr
 
 from media.assembly import PlaneOptions
 from media.certificate import Certificate
+from media.delay_line import MAX_DELAY_MS, Batch, DelayLine
 from media.ice import Address
 from media.plane import MediaPlane
 from media.seam import Command, EventHandler
@@ -46,7 +47,10 @@ class MediaUnavailable(Exception):
 
 
 class LocalMedia:
-    """`MediaPort` in this event loop. `start` binds the port; `close` ends every peer."""
+    """`MediaPort` in this event loop. `start` binds the port; `close` ends every peer.
+
+    `debug_forward_delay_ms` (0..1000) holds everything received for so long, for load tests only.
+    """
 
     def __init__(
         self,
@@ -55,6 +59,7 @@ class LocalMedia:
         port: int = 7882,
         advertised: Sequence[str] = (),
         max_peers: int = 20_000,
+        debug_forward_delay_ms: int = 0,
     ) -> None:
         self._host = host
         self._port = port
@@ -66,6 +71,9 @@ class LocalMedia:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._is_drain_due = False
+        self._delay_ms = debug_forward_delay_ms
+        self._line = DelayLine(debug_forward_delay_ms / 1000) if debug_forward_delay_ms else None
+        self._release_timer: asyncio.TimerHandle | None = None
 
     @property
     def port(self) -> int:
@@ -85,7 +93,8 @@ class LocalMedia:
     def totals(self) -> dict[str, int]:
         """`Stats.totals` without asking by the seam, for metrics of the same process."""
         assert self._plane is not None, "start() comes first"
-        return self._plane.totals()
+        totals = self._plane.totals()
+        return totals if self._line is None else totals | {"dropped_held": self._line.dropped}
 
     def subscribe(self, handler: EventHandler) -> None:
         assert self._handler is None, "there is one receiver of events"
@@ -96,7 +105,9 @@ class LocalMedia:
         loop = self._loop = asyncio.get_running_loop()
         hosts = _checked(self._advertised) or advertised_addresses(self._host)
         try:
-            self._udp = UdpPort(loop, self._host, self._port, self._on_batch)
+            # Chosen once: a server that is not slowed pays nothing for the switch.
+            take = self._on_batch if self._line is None else self._hold
+            self._udp = UdpPort(loop, self._host, self._port, take)
         except (OSError, OverflowError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
             raise MediaUnavailable(
@@ -114,6 +125,8 @@ class LocalMedia:
             self._udp,
         )
         logger.info("media_started port=%d candidates=%s", self.port, ",".join(hosts))
+        if self._line is not None:
+            logger.warning("media_slowed_on_purpose delay_ms=%d", self._delay_ms)
 
     def send(self, command: Command) -> None:
         assert self._plane is not None, "start() comes first"
@@ -130,9 +143,10 @@ class LocalMedia:
         if self._plane is not None and self._loop is not None:
             self._plane.close(self._loop.time(), "shutting_down")
             self._drain()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        for timer in (self._timer, self._release_timer):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._release_timer = None
         if self._udp is not None:
             self._udp.close()
             self._udp = None
@@ -141,6 +155,29 @@ class LocalMedia:
         assert self._plane is not None, "the socket opens with the plane"
         self._plane.handle_datagrams(batch, now)
         self._drain()
+
+    def _hold(self, batch: Batch, now: float) -> None:
+        """In the place of `_on_batch` on a server that is slowed on purpose."""
+        assert self._line is not None, "only a slowed server holds"
+        self._line.handle_batch(batch, now)
+        self._arm_release()
+
+    def _arm_release(self) -> None:
+        assert self._line is not None, "only a slowed server holds"
+        assert self._loop is not None, "the socket opens in the loop"
+        deadline = self._line.next_deadline()
+        if deadline is not None and self._release_timer is None:
+            self._release_timer = self._loop.call_at(deadline, self._release, deadline)
+
+    def _release(self, deadline: float) -> None:
+        assert self._line is not None, "only a slowed server holds"
+        assert self._loop is not None, "the timer belongs to the loop"
+        self._release_timer = None
+        # A timer may fire a hair early: the deadline has come all the same.
+        now = max(deadline, self._loop.time())
+        for batch in self._line.take_due(now):
+            self._on_batch(batch, now)
+        self._arm_release()
 
     def _on_timer(self) -> None:
         assert self._plane is not None, "the timer is armed by the plane's deadline"
@@ -222,7 +259,12 @@ def _interface_addresses() -> Iterable[ipaddress.IPv4Address | ipaddress.IPv6Add
 
 
 async def _serve(args: argparse.Namespace) -> None:
-    media = LocalMedia(host=args.host, port=args.udp_port, advertised=args.advertise)
+    media = LocalMedia(
+        host=args.host,
+        port=args.udp_port,
+        advertised=args.advertise,
+        debug_forward_delay_ms=args.debug_forward_delay_ms,
+    )
     await media.start()
     seam = SeamServer(media, args.socket)
     await seam.start()
@@ -242,6 +284,14 @@ def main() -> int:
     parser.add_argument("--host", default="0.0.0.0")
     parser.add_argument("--udp-port", type=int, default=7882)
     parser.add_argument("--advertise", action="append", default=[], metavar="IP")
+    parser.add_argument(
+        "--debug-forward-delay-ms",
+        type=int,
+        default=0,
+        choices=range(MAX_DELAY_MS + 1),
+        metavar=f"0..{MAX_DELAY_MS}",
+        help="hold everything received for so long: for load tests only",
+    )
     args = parser.parse_args()
     try:
         with contextlib.suppress(KeyboardInterrupt):

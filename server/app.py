@@ -206,6 +206,7 @@ async def media_part(app: web.Application) -> AsyncIterator[None]:
         host=settings.host,
         port=settings.udp_port,
         advertised=media_addresses(settings),
+        debug_forward_delay_ms=settings.debug_forward_delay_ms,
     )
     try:
         await media.start()

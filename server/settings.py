@@ -23,6 +23,7 @@ from pydantic import (
     model_validator,
 )
 
+from media.delay_line import MAX_DELAY_MS
 from server.durations import Seconds
 from signaling.ids import DEFAULT_SHOP, is_shop_name
 
@@ -200,6 +201,14 @@ class Settings(_Section):
     log_level: Literal["debug", "info", "warning", "error"] = _setting("info", "Least level shown.")
     log_format: Literal["auto", "text", "json"] = _setting(
         "auto", "auto: text on a terminal, one JSON object a line elsewhere."
+    )
+    debug_forward_delay_ms: int = _setting(
+        0,
+        "Holds everything that media receives for so long. For load tests only: the server is"
+        " slowed on purpose, and warns about it when it starts.",
+        "ms",
+        ge=0,
+        le=MAX_DELAY_MS,
     )
 
     @field_validator("tls", mode="before")

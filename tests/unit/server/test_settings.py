@@ -50,6 +50,8 @@ def test_frozen() -> None:
         ({"room": {"seats": 0}}, "greater than or equal to 1"),
         ({"room": {"invite_timeout_s": "soon"}}, "no duration"),
         ({"codecs": {"video": []}}, "at least 1"),
+        ({"debug_forward_delay_ms": 1001}, "less than or equal to 1000"),
+        ({"debug_forward_delay_ms": -1}, "greater than or equal to 0"),
     ],
 )
 def test_refuses(values: dict[str, object], message: str) -> None:
