@@ -278,6 +278,13 @@ async def _serve(args: argparse.Namespace) -> None:
     await seam.close()
 
 
+def _delay_ms(text: str) -> int:
+    value = int(text)
+    if not 0 <= value <= MAX_DELAY_MS:
+        raise argparse.ArgumentTypeError(f"{value} is not within 0..{MAX_DELAY_MS} ms")
+    return value
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m media.worker", description=__doc__)
     parser.add_argument("--socket", type=Path, required=True, help="Unix socket of the seam")
@@ -286,9 +293,8 @@ def main() -> int:
     parser.add_argument("--advertise", action="append", default=[], metavar="IP")
     parser.add_argument(
         "--debug-forward-delay-ms",
-        type=int,
+        type=_delay_ms,
         default=0,
-        choices=range(MAX_DELAY_MS + 1),
         metavar=f"0..{MAX_DELAY_MS}",
         help="hold everything received for so long: for load tests only",
     )

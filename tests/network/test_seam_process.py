@@ -42,7 +42,7 @@ class Worker:
 
 
 @contextlib.asynccontextmanager
-async def worker(folder: Path) -> AsyncIterator[Worker]:
+async def worker(folder: Path, *arguments: str) -> AsyncIterator[Worker]:
     """`python -m media.worker` on a free port of loopback; ended by SIGTERM."""
     path = folder / "seam"
     process = await asyncio.create_subprocess_exec(
@@ -55,6 +55,7 @@ async def worker(folder: Path) -> AsyncIterator[Worker]:
         "127.0.0.1",
         "--udp-port",
         "0",
+        *arguments,
         cwd=ROOT,
         stdout=asyncio.subprocess.PIPE,
     )
@@ -189,6 +190,35 @@ async def test_a_taken_port_ends_the_worker_with_a_message(tmp_path: Path) -> No
         assert b"--udp-port" in errors
         assert b"Traceback" not in errors
         await remote.close()
+
+
+async def test_a_worker_slowed_on_purpose_is_late_with_everything_and_loses_nothing(
+    tmp_path: Path,
+) -> None:
+    delay_s, flights = 0.1, 3  # the check, and two flights of the peer's DTLS
+    loop = asyncio.get_running_loop()
+    async with worker(tmp_path, "--debug-forward-delay-ms", "100") as media, peer() as host:
+        remote = await media.connect()
+        desk = MediaDesk(remote)
+        host.addTrack(AudioStreamTrack())
+        offered_at = loop.time()
+        await desk.publish(host, "pub", "host/s1")
+        await desk.wait(PeerConnected)
+        assert loop.time() - offered_at >= delay_s * flights
+        await desk.wait(TrackStarted)
+        await remote.close()
+
+
+async def test_a_delay_out_of_bounds_is_refused_by_name(tmp_path: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "media.worker",
+        "--socket", str(tmp_path / "seam"), "--debug-forward-delay-ms", "1001",
+        cwd=ROOT, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    async with asyncio.timeout(PATIENCE_S):
+        _, errors = await process.communicate()
+    assert process.returncode == 2
+    assert b"--debug-forward-delay-ms: 1001 is not within 0..1000 ms" in errors
 
 
 async def _port_of(remote: RemoteMedia) -> int:
