@@ -51,10 +51,14 @@ def _of_scenario(scenario: Scenario) -> Iterator[str]:
 def limit_problems(limits: Mapping[SloName, Limit]) -> Iterator[str]:
     """Of the limits alone, one line each."""
     for name, limit in limits.items():
-        if limit.min is None and limit.max is None:
+        if limit.at_least is None and limit.at_most is None:
             yield f"slo.{name}: give min, max, or both"
-        elif limit.min is not None and limit.max is not None and limit.min > limit.max:
-            yield f"slo.{name}: min {limit.min:g} is above max {limit.max:g}"
+        elif (
+            limit.at_least is not None
+            and limit.at_most is not None
+            and limit.at_least > limit.at_most
+        ):
+            yield f"slo.{name}: min {limit.at_least:g} is above max {limit.at_most:g}"
 
 
 def _of_group(group: Group, scenario: Scenario) -> Iterator[str]:

@@ -21,6 +21,9 @@ from loadtest.scenario.units import BitsPerSecond, PerSecond, Seconds, Share
 MAX_SLOTS: Final = 25
 """Tracks of one kind that one viewer watches (a 5x5 layout)."""
 MAX_WIDTH: Final = 3840
+MAX_HEIGHT: Final = 2160
+MIN_VIDEO_BPS: Final = 20_000
+MAX_VIDEO_BPS: Final = 50_000_000
 MAX_FPS: Final = 60
 NAMED_RESOLUTIONS: Final = ("high", "medium", "low")
 
@@ -48,8 +51,10 @@ def parse_size(text: str) -> Size | None:
     if not found:
         raise ValueError(f"{text!r} is none of high, medium, low, nor like 1280x720@25")
     width, height, fps = int(found[1]), int(found[2]), int(found[3]) if found[3] else None
-    if width % 2 or height % 2 or max(width, height) > MAX_WIDTH:
-        raise ValueError(f"{text!r} must have even sides of {MAX_WIDTH} pixels or less")
+    if width % 2 or height % 2:
+        raise ValueError(f"{text!r} must have even sides")
+    if not (16 <= width <= MAX_WIDTH and 16 <= height <= MAX_HEIGHT):
+        raise ValueError(f"{text!r} must be 16x16 to {MAX_WIDTH}x{MAX_HEIGHT}")
     if fps is not None and not 1 <= fps <= MAX_FPS:
         raise ValueError(f"{text!r} must have 1 to {MAX_FPS} frames a second")
     return Size(width, height, fps)
@@ -121,8 +126,9 @@ class Publish(Part):
         "medium", "high (1280x720), medium (640x360), low (320x180), or like 1280x720@25."
     )
     bitrate_bps: BitsPerSecond | None = _key(
-        None, "Video bitrate; null: as the resolution needs.", "bitrate", key="bitrate"
-    )
+        None, "Video bitrate; null: as the resolution needs.", "bitrate", key="bitrate",
+        ge=MIN_VIDEO_BPS, le=MAX_VIDEO_BPS,
+    )  # fmt: skip
     fps: int | None = _key(
         None, "Frames a second; null: as the resolution has it.", "frames/s", ge=1, le=MAX_FPS
     )
@@ -234,8 +240,12 @@ class NetworkSpec(Impairment):
 class Limit(Part):
     """Bounds of one figure, in the unit that its name ends in."""
 
-    min: float | None = _key(None, "The figure must not be below.", allow_inf_nan=False)
-    max: float | None = _key(None, "The figure must not be above.", allow_inf_nan=False)
+    at_least: float | None = _key(
+        None, "The figure must not be below.", key="min", allow_inf_nan=False
+    )
+    at_most: float | None = _key(
+        None, "The figure must not be above.", key="max", allow_inf_nan=False
+    )
 
 
 class Scenario(Part):

@@ -40,7 +40,7 @@ MEANINGS: Final[dict[SloName, str]] = {
     SloName.CHAT_DELIVERED_PERCENT: "Chat messages received, of those sent x sockets there.",
     SloName.CHAT_DELAY_P95_MS: "From a chat message's sending to its receiving.",
     SloName.CHAT_DELAY_P99_MS: "The same, for the slowest hundredth.",
-    SloName.QUESTIONS_LOST: "Questions that the server acknowledged and nobody in charge received.",
+    SloName.QUESTIONS_LOST: "Questions the server accepted and never showed to who they were for.",
     SloName.QUESTION_DELAY_P95_MS: "From a question's sending to its receiving.",
     SloName.QUESTION_DELAY_P99_MS: "The same, for the slowest hundredth.",
     SloName.CONTROL_DELAY_P99_MS: "From a control message's sending to its receiving.",
