@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import datetime
 
-from loadtest.report.machine import this_machine
+from loadtest.report import machine as machines
 from loadtest.report.percentiles import percentile as percentile
 
 
 def machine() -> dict[str, str]:
     """What a reader needs to compare: processor, cores, kernel, Python, date, commit."""
-    here = this_machine()
+    here = machines.machine()
     return {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "processor": here.processor,

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Final, Protocol, Self
 
-from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from loadtest.report.terminal import plain_table
 from loadtest.report.words import DASH, bitrate, count, duration, memory, number, one_line, percent
 
 LINE_EVERY_S: Final = 5.0
@@ -72,7 +72,7 @@ def live_table(state: LiveState) -> RenderableType:
         parts.append(_lanes(state))
     if state.complaints:
         parts.append(_complaints(state.complaints))
-    return Group(*parts)
+    return Group(*(part for each in parts for part in (each, Text())))
 
 
 def _heading(state: LiveState) -> RenderableType:
@@ -84,9 +84,9 @@ def _heading(state: LiveState) -> RenderableType:
 
 
 def _figures(state: LiveState) -> RenderableType:
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table = plain_table()
     for heading in ("people", "media", "latency", "server", "tester"):
-        table.add_column(heading)
+        table.add_column(heading, min_width=16)
     table.add_row(
         f"{count(state.publishers)} publish",
         bitrate(state.bits_per_s),
@@ -106,12 +106,12 @@ def _figures(state: LiveState) -> RenderableType:
 
 
 def _lanes(state: LiveState) -> RenderableType:
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    table.add_column("lane")
+    table = plain_table()
+    table.add_column("lane", min_width=16)
     table.add_column("delivered/s", justify="right")
     table.add_column("delay p99, ms", justify="right")
     for lane, per_s in state.messages_per_s.items():
-        table.add_row(lane, number(per_s), number(state.delay_p99_ms.get(lane)))
+        table.add_row(Text(one_line(lane)), number(per_s), number(state.delay_p99_ms.get(lane)))
     return table
 
 

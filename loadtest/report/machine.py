@@ -14,7 +14,7 @@ UNKNOWN: Final = "unknown"
 _GIT_WITHIN_S: Final = 5.0
 
 
-def this_machine() -> Machine:
+def machine() -> Machine:
     """What a reader needs to compare. Never fails: what cannot be read is `unknown`."""
     return Machine(
         processor=_processor(),

@@ -11,8 +11,8 @@ from typing import Final
 from loadtest.report.model import Percentiles
 
 CAPACITY: Final = 10_000
-"""A good size for `Samples`. The 99th percentile then rests on 100 values at least: what is reported
-lies between the true 98.8th and 99.2th in 19 of 20 runs. 80 KB each."""
+"""A good size for `Samples`. The 99th percentile then rests on 100 values at least: what is
+reported lies between the true 98.8th and 99.2nd in 19 of 20 runs. 80 KB each."""
 
 
 def percentile(values: Sequence[float], share: float) -> float:

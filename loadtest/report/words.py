@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from loadtest.report.model import Ratio
@@ -35,7 +36,11 @@ def count(value: int | None) -> str:
 
 
 def percent(value: float | None) -> str:
-    """Small shares keep their digits: 0.012 % is not 0 %."""
+    """Small shares keep their digits, and so do those that miss little: 0.012 % is not 0 %, and
+    99.98 % is not 100 %."""
+    if value is not None and 99 < value < 100:
+        places = min(6, math.ceil(-math.log10(100 - value)))
+        return f"{math.floor(value * 10**places) / 10**places:.{places}f} %"
     return DASH if value is None else f"{number(value)} %"
 
 
@@ -65,10 +70,17 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def times(ratio: float) -> str:
+    """2.31x · 14.2x · 230x"""
+    places = 2 if ratio < 10 else 1 if ratio < 100 else 0
+    return f"{ratio:.{places}f}x"
+
+
 def spread(ratio: Ratio) -> str:
-    """2.3x (2.1-2.6, 4 pairs)"""
+    """2.31x (2.10-2.62, 4 pairs)"""
     pairs = "1 pair" if len(ratio.pairs) == 1 else f"{len(ratio.pairs)} pairs"
-    return f"{number(ratio.median)}x ({number(ratio.lowest)}-{number(ratio.highest)}, {pairs})"
+    lowest, highest = times(ratio.lowest)[:-1], times(ratio.highest)[:-1]
+    return f"{times(ratio.median)} ({lowest}-{highest}, {pairs})"
 
 
 def one_line(text: str) -> str:
