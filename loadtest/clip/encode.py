@@ -126,7 +126,7 @@ def _video_encoder(spec: ClipSpec, size: PictureSize, gop: int) -> VideoCodecCon
             "lag-in-frames": "0",
             "auto-alt-ref": "0",
             "qmin": "2",
-            "qmax": "56",
+            "qmax": "63",
         }
     else:
         encoder.options = rate | {
