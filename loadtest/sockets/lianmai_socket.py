@@ -65,6 +65,7 @@ class LianmaiSocket:
         on_delay: OnDelay | None,
         manages: bool,
         tcp: SocketFactory | None,
+        host: str | None,
         tls: ssl.SSLContext | None,
         shared: Shared | None,
         rng: random.Random | None,
@@ -74,6 +75,7 @@ class LianmaiSocket:
         self._encoding: Encoding = encoding
         self._on_delay = on_delay
         self._tcp = tcp
+        self._host = host
         self._tls = tls
         self._shared = shared or Shared()
         self._tallies = self._shared.tallies[encoding]
@@ -116,14 +118,16 @@ class LianmaiSocket:
         on_delay: OnDelay | None = None,
         manages: bool = False,
         tcp: SocketFactory | None = None,
+        host: str | None = None,
         tls: ssl.SSLContext | None = None,
         shared: Shared | None = None,
         rng: random.Random | None = None,
     ) -> Self:
         """Open `url` (ws:// or wss://, `/ws` of the server) and join with `token`.
 
-        `on_delay` makes it a sampled socket. `shared` is what all sockets of a target have in
-        common, `rng` draws the waits before coming back. Raises `Refused`, or `TimeoutError`.
+        `on_delay` makes it a sampled socket; `tcp` and `host` are those of `LightSocket.connect`.
+        `shared` is what all sockets of a target have in common, `rng` draws the waits before
+        coming back. Raises `Refused`, or `TimeoutError`.
         """
         room_socket = cls(
             url,
@@ -132,6 +136,7 @@ class LianmaiSocket:
             on_delay=on_delay,
             manages=manages,
             tcp=tcp,
+            host=host,
             tls=tls,
             shared=shared,
             rng=rng,
@@ -240,6 +245,7 @@ class LianmaiSocket:
                 subprotocols=(f"lianmai.{self._encoding}",),
                 tls=self._tls,
                 tcp=self._tcp,
+                host=self._host,
             )
         except UpgradeError as error:
             raise Refused(f"http_{error.status}", str(error)) from error

@@ -98,6 +98,7 @@ class LightSocket(asyncio.Protocol):
         headers: Mapping[str, str] | None = None,
         tls: ssl.SSLContext | None = None,
         tcp: SocketFactory | None = None,
+        host: str | None = None,
         local_addr: tuple[str, int] | None = None,
         max_bytes: int = MAX_MESSAGE_BYTES,
         within_s: float = CONNECT_WITHIN_S,
@@ -105,8 +106,9 @@ class LightSocket(asyncio.Protocol):
         """Open a WebSocket to a ws:// or wss:// URL.
 
         `tls`: whom to trust behind wss:// (None: what this machine trusts). `tcp` makes the socket
-        to connect, `local_addr` binds an ordinary one: one address has some 28,000 ports to one
-        server. Raises `UpgradeError`, `OSError`, or `TimeoutError` after `within_s`.
+        to connect, and `host` is where to, instead of the URL's host. `local_addr` binds an
+        ordinary socket: one address has some 28,000 ports to one server. Raises `UpgradeError`,
+        `OSError`, or `TimeoutError` after `within_s`.
         """
         address = Address(url)
         upgrade = Upgrade(
@@ -115,7 +117,7 @@ class LightSocket(asyncio.Protocol):
         light = cls(upgrade, on_message=on_message, on_close=on_close, max_bytes=max_bytes)
         try:
             async with asyncio.timeout(within_s):
-                await light._dial(address, tls, tcp, local_addr)
+                await light._dial(address, host or address.host, tls, tcp, local_addr)
                 light._write(upgrade.request)
                 await light._opened
         except BaseException as error:
@@ -128,6 +130,7 @@ class LightSocket(asyncio.Protocol):
     async def _dial(
         self,
         address: Address,
+        host: str,
         tls: ssl.SSLContext | None,
         tcp: SocketFactory | None,
         local_addr: tuple[str, int] | None,
@@ -138,7 +141,7 @@ class LightSocket(asyncio.Protocol):
         if tcp is None:
             await loop.create_connection(
                 lambda: self,
-                address.host,
+                host,
                 address.port,
                 ssl=secure,
                 server_hostname=name,
@@ -149,7 +152,7 @@ class LightSocket(asyncio.Protocol):
         try:
             raw.setblocking(False)
             found = await loop.getaddrinfo(
-                address.host, address.port, family=raw.family, type=socket.SOCK_STREAM
+                host, address.port, family=raw.family, type=socket.SOCK_STREAM
             )
             await loop.sock_connect(raw, found[0][4])
             await loop.create_connection(lambda: self, sock=raw, ssl=secure, server_hostname=name)
