@@ -52,7 +52,7 @@ def scenario_of_text(text: str, name: str) -> Scenario:
     return _validated(Scenario, read_source(text, name))
 
 
-def scenario_of(values: dict[str, Any], name: str) -> Scenario:
+def scenario_of_values(values: dict[str, Any], name: str) -> Scenario:
     """Of values by the keys of a file. Raises `ScenarioError`."""
     return _validated(Scenario, Source(name, values))
 

@@ -17,6 +17,8 @@ from loadtest.scenario.yaml_source import Source
 _KEY: Final = "[key]"
 """How pydantic marks a problem with the key of a map."""
 
+NAME_RULE: Final = "must be a name of 1-32 letters, digits, _ or -, the first no sign"
+
 
 def problems_of(error: ValidationError, model: type[Part], source: Source) -> list[str]:
     """One line each: where it is written, its key, what is wrong."""
@@ -88,13 +90,15 @@ def _unknown_key(path: tuple[str, ...], model: type[Part]) -> str:
 def _unknown_name(key: str, kind: str) -> str:
     if kind == "enum":
         return f"there is no such figure{did_you_mean(key, list(SloName))}"
-    return f"{key!r} must be a name of 1-32 letters, digits, _ or -"
+    return NAME_RULE
 
 
 def _sentence(message: str, kind: str) -> str:
     """Pydantic's words, from our reader's side."""
     if kind in {"model_type", "dict_type", "model_attributes_type"}:
         return "must be a map of keys"
+    if kind == "string_pattern_mismatch":
+        return NAME_RULE
     message = message.removeprefix("Value error, ")
     message = message.replace("Input should be", "must be").replace("Field required", "is missing")
     return message.replace("Dictionary should have", "must have").replace("Tuple should", "must")
