@@ -98,7 +98,7 @@ class JanusApi:
     async def _request(self, kind: str, **fields: object) -> Message:
         assert self._socket is not None, "enter the context first"
         transaction = str(next(self._numbers))
-        reply = asyncio.get_running_loop().create_future()
+        reply: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
         self._waiting[transaction] = reply
         try:
             async with asyncio.timeout(REPLY_WITHIN_S):

@@ -8,6 +8,8 @@ from typing import Final
 from loadtest.targets.target import TargetError
 
 NOT_INSTALLED: Final = "janus is not installed: apt-get install janus"
+DEBUG_LEVEL: Final = 3
+"""Warnings; 4, as shipped, writes several lines a viewer."""
 _MODULES: Final = {
     "plugins": "libjanus_videoroom.so",
     "transports": "libjanus_websockets.so",
@@ -52,7 +54,7 @@ def _core(folder: Path, address: str, event_loops: int | None) -> str:
         f'\ttransports_folder = "{folder}/transports"\n'
         f'\tevents_folder = "{folder}/none"\n'
         f'\tloggers_folder = "{folder}/none"\n'
-        "\tdebug_level = 3\n"  # warnings: 4, as shipped, writes several lines a viewer
+        f"\tdebug_level = {DEBUG_LEVEL}\n"
         "\tdebug_colors = false\n"
         f'\tinterface = "{address}"\n'
         f"{loops}"
