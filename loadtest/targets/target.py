@@ -8,6 +8,7 @@ scenario that needs it is refused before anybody joins.
 from __future__ import annotations
 
 import enum
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -88,6 +89,11 @@ class RoomSocket(Protocol):
     """One person's socket. Every request raises `Refused`, or `TimeoutError`."""
 
     counts: SocketCounts
+    complaints: Counter[str]
+    """What went wrong while no request waited for it, by text without names: a lost socket, a
+    refused like."""
+    reconnects: int
+    """How often it was lost and came back by itself."""
 
     @property
     def is_open(self) -> bool: ...
@@ -139,6 +145,8 @@ class Target(Protocol):
         on_delay: OnDelay | None = None,
         manages: bool = False,
         tcp: SocketFactory | None = None,
+        host: str | None = None,
     ) -> RoomSocket:
         """Join the room. With `manages` it grants mic requests and answers questions by itself.
-        `tcp` makes the socket that is connected (None: an ordinary one)."""
+        `tcp` makes the socket that is connected (None: an ordinary one); `host` is where, instead
+        of the URL's host (a namespace reaches this machine by another address)."""
