@@ -1,0 +1,93 @@
+"""A namespace at the end of a bad link: where the weak viewers of a scenario live."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from loadtest.network import netem
+from loadtest.network.conditions import Conditions, LinkConditions
+from loadtest.network.counts import LinkCounts
+from loadtest.network.iproute import to_its_end
+from loadtest.network.link_process import LinkProcess
+from loadtest.network.namespace import Namespace
+from loadtest.network.subnet import claimed_subnet
+from loadtest.network.veth import veth_pair
+
+How = Literal["netem", "tun"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImpairedNetwork:
+    """Sockets that are opened in `namespace` reach this machine through the link."""
+
+    namespace: Namespace
+    inside_address: str
+    gateway_address: str
+    """The outside end, an address of this machine: a server that listens at 0.0.0.0 answers."""
+    how: How
+    counters: Callable[[], Awaitable[LinkCounts]]
+    """What the link did so far; after its end, what it did. Raises `NetworkError`."""
+
+
+@contextlib.asynccontextmanager
+async def impaired(
+    conditions: LinkConditions | Conditions, seed: int, *, how: How | None = None
+) -> AsyncIterator[ImpairedNetwork]:
+    """A namespace and its link; `Conditions` alone hold in each direction.
+
+    `how` None takes netem where the kernel has it, else our own link over TUN devices. Only the
+    latter's losses follow from the seed: netem's are the kernel's own. Raises `NetworkError`.
+    """
+    if isinstance(conditions, Conditions):
+        conditions = LinkConditions.both(conditions)
+    async with Namespace() as namespace:
+        if how is None:
+            how = "netem" if await to_its_end(netem.has_netem, namespace) else "tun"
+        by = _by_netem if how == "netem" else _by_tun
+        async with by(namespace, conditions, seed) as network:
+            yield network
+
+
+@contextlib.asynccontextmanager
+async def _by_tun(
+    namespace: Namespace, conditions: LinkConditions, seed: int
+) -> AsyncIterator[ImpairedNetwork]:
+    with claimed_subnet() as subnet:
+        process = LinkProcess(namespace, subnet)
+        try:
+            await process.start(conditions, seed)
+            yield ImpairedNetwork(
+                namespace=namespace,
+                inside_address=subnet.inside,
+                gateway_address=subnet.outside,
+                how="tun",
+                counters=process.counts,
+            )
+        finally:
+            await process.stop()
+
+
+@contextlib.asynccontextmanager
+async def _by_netem(
+    namespace: Namespace, conditions: LinkConditions, seed: int
+) -> AsyncIterator[ImpairedNetwork]:
+    last: LinkCounts | None = None
+
+    async def counters() -> LinkCounts:
+        return await to_its_end(netem.counts, link) if last is None else last
+
+    async with veth_pair(namespace) as link:
+        await to_its_end(netem.impair, link, conditions)
+        try:
+            yield ImpairedNetwork(
+                namespace=namespace,
+                inside_address=link.inside_address,
+                gateway_address=link.outside_address,
+                how="netem",
+                counters=counters,
+            )
+        finally:
+            last = await counters()
