@@ -27,7 +27,7 @@ def built(wishes: Wishes) -> Scenario:
 
     Without a word about publishers, viewers get one host with picture and sound.
     """
-    wishes = _with_publishers(wishes)
+    asked, wishes = wishes, _with_publishers(wishes)
     if wishes.joins_per_s is None:
         wishes = dataclasses.replace(wishes, joins_per_s=JOINS_PER_S)
     bare = Scenario.model_construct(
@@ -36,7 +36,8 @@ def built(wishes: Wishes) -> Scenario:
     scenario = changed(bare, dataclasses.replace(wishes, duration_s=None))
     warm_up_s = max(group.join.ends_s for group in scenario.groups.values()) + SETTLING_S
     times = {"warm_up_s": warm_up_s, "duration_s": warm_up_s + MEASURED_S}
-    return changed(scenario.model_copy(update=times), Wishes(duration_s=wishes.duration_s))
+    pace = Wishes(duration_s=asked.duration_s, joins_per_s=asked.joins_per_s)
+    return changed(scenario.model_copy(update=times), pace)
 
 
 def _with_publishers(wishes: Wishes) -> Wishes:

@@ -34,12 +34,15 @@ def changed(scenario: Scenario, wishes: Wishes) -> Scenario:
     }
     update = {key: value for key, value in update.items() if value is not None}
     if wishes.network is not None:
-        spec = NetworkSpec.model_construct(**wishes.network)
+        spec = NetworkSpec().model_copy(update=wishes.network)
         update["networks"] = {**scenario.networks, NETWORK: spec}
         behind = viewers_of(groups) or talkers_of(groups)
         groups = _each(groups, behind, lambda group: _but(group, network=NETWORK))
     scenario = scenario.model_copy(update={**update, "groups": groups})
-    return scenario if wishes.duration_s is None else lasting(scenario, wishes.duration_s)
+    if wishes.duration_s is None:
+        return scenario
+    # A pace that was asked for is kept: if it is too slow, that is for the validation to say.
+    return lasting(scenario, wishes.duration_s, may_cut=wishes.joins_per_s is None)
 
 
 def viewers_of(groups: Groups) -> list[str]:
@@ -54,12 +57,13 @@ def talkers_of(groups: Groups) -> list[str]:
     return [name for name in found if groups[name].watch is None] or found
 
 
-def lasting(scenario: Scenario, duration_s: float) -> Scenario:
-    """Of that length. Where joining or warm-up would not fit in, they are cut to its first half."""
+def lasting(scenario: Scenario, duration_s: float, *, may_cut: bool) -> Scenario:
+    """Of that length. Where joining or warm-up would not fit in, `may_cut` cuts them to its first
+    half."""
     groups = scenario.groups
     latest_s = max([scenario.warm_up_s, *(group.join.ends_s for group in groups.values())])
     update: dict[str, Any] = {"duration_s": duration_s}
-    if latest_s >= duration_s:
+    if may_cut and latest_s >= duration_s:
         half_s = duration_s / 2
         update["warm_up_s"] = min(scenario.warm_up_s, half_s)
         update["groups"] = {

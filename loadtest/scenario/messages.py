@@ -17,6 +17,14 @@ from loadtest.scenario.yaml_source import Source
 _KEY: Final = "[key]"
 """How pydantic marks a problem with the key of a map."""
 
+_WORDS: Final = {
+    "Input should be": "must be",
+    "String should have": "must have",
+    "Tuple should have": "must have",
+    "Dictionary should have": "must have",
+    " after validation, not 0": "",
+    "Field required": "is missing",
+}
 NAME_RULE: Final = "must be a name of 1-32 letters, digits, _ or -, the first no sign"
 
 
@@ -99,6 +107,9 @@ def _sentence(message: str, kind: str) -> str:
         return "must be a map of keys"
     if kind == "string_pattern_mismatch":
         return NAME_RULE
+    if kind == "path_type":
+        return "must be the path of a file"
     message = message.removeprefix("Value error, ")
-    message = message.replace("Input should be", "must be").replace("Field required", "is missing")
-    return message.replace("Dictionary should have", "must have").replace("Tuple should", "must")
+    for theirs, ours in _WORDS.items():
+        message = message.replace(theirs, ours)
+    return message

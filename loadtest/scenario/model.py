@@ -16,14 +16,20 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializ
 from loadtest.scenario import checks
 from loadtest.scenario.checks import MAX_PEOPLE
 from loadtest.scenario.slo_names import SloName
-from loadtest.scenario.units import BitsPerSecond, PerSecond, Seconds, Share
+from loadtest.scenario.units import (
+    BitsPerSecond,
+    DelaySeconds,
+    PerSecond,
+    RunSeconds,
+    Seconds,
+    Share,
+    VideoBitsPerSecond,
+)
 
 MAX_SLOTS: Final = 25
 """Tracks of one kind that one viewer watches (a 5x5 layout)."""
 MAX_WIDTH: Final = 3840
 MAX_HEIGHT: Final = 2160
-MIN_VIDEO_BPS: Final = 20_000
-MAX_VIDEO_BPS: Final = 50_000_000
 MAX_FPS: Final = 60
 NAMED_RESOLUTIONS: Final = ("high", "medium", "low")
 
@@ -31,8 +37,9 @@ _NAME: Final = r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}"
 _SIZE: Final = re.compile(r"(\d{2,4})x(\d{2,4})(?:@(\d{1,2}))?")
 
 Name = Annotated[str, Field(pattern=rf"^{_NAME}$")]
-Count = Annotated[int, Field(ge=0, le=MAX_PEOPLE)]
-Slots = Annotated[int, Field(ge=0, le=MAX_SLOTS)]
+Count = Annotated[int, Field(ge=0, le=MAX_PEOPLE, strict=True)]
+Slots = Annotated[int, Field(ge=0, le=MAX_SLOTS, strict=True)]
+Switch = Annotated[bool, Field(strict=True)]
 
 
 class Size(NamedTuple):
@@ -125,16 +132,15 @@ class Publish(Part):
     resolution: Resolution = _key(
         "medium", "high (1280x720), medium (640x360), low (320x180), or like 1280x720@25."
     )
-    bitrate_bps: BitsPerSecond | None = _key(
-        None, "Video bitrate; null: as the resolution needs.", "bitrate", key="bitrate",
-        ge=MIN_VIDEO_BPS, le=MAX_VIDEO_BPS,
-    )  # fmt: skip
+    bitrate_bps: VideoBitsPerSecond | None = _key(
+        None, "Video bitrate; null: as the resolution needs.", "bitrate", key="bitrate"
+    )
     fps: int | None = _key(
         None, "Frames a second; null: as the resolution has it.", "frames/s", ge=1, le=MAX_FPS
     )
-    simulcast: bool = _key(False, "Send three layers, the largest as above.")
-    audio: bool = _key(True, "Send Opus.")
-    video: bool = _key(True, "Send video.")
+    simulcast: Switch = _key(False, "Send three layers, the largest as above.")
+    audio: Switch = _key(True, "Send Opus.")
+    video: Switch = _key(True, "Send video.")
     file: FilePath | None = _key(
         None, "Media file to send, beside the scenario file; null: a generated clip."
     )
@@ -150,7 +156,7 @@ class Watch(Part):
 
     audio: Slots = _key(1, "Audio tracks each one takes.", "tracks")
     video: Slots = _key(1, "Video tracks each one takes.", "tracks")
-    feedback: bool = _key(
+    feedback: Switch = _key(
         False, "Answer as a browser does: NACK, PLI, REMB, receiver reports, and repair by RTX."
     )
     sample: Count = _key(
@@ -194,7 +200,7 @@ class Group(Part):
     socket: Literal["json", "msgpack"] | None = _key(
         None, "Encoding of their room socket; null: they open none."
     )
-    manages: bool = _key(False, "Grant mic requests and answer questions, by the socket.")
+    manages: Switch = _key(False, "Grant mic requests and answer questions, by the socket.")
     chat_per_s: PerSecond | None = _key(
         None, "Chat messages of the whole group, while all of it is there.", "rate", key="chat"
     )
@@ -214,8 +220,8 @@ class Impairment(Part):
     """What goes wrong in one direction."""
 
     loss: Share = _key(0.0, "Packets lost at random.", "percent")
-    delay_s: Seconds = _key(0.0, "Added to each packet.", "duration", key="delay", le=10)
-    jitter_s: Seconds = _key(0.0, "How far the delay sways.", "duration", key="jitter", le=10)
+    delay_s: DelaySeconds = _key(0.0, "Added to each packet.", "duration", key="delay")
+    jitter_s: DelaySeconds = _key(0.0, "How far the delay sways.", "duration", key="jitter")
     rate_bps: BitsPerSecond | None = _key(
         None, "Most that passes; null: no limit.", "bitrate", key="rate"
     )
@@ -253,7 +259,7 @@ class Scenario(Part):
 
     name: Name = _key("custom", "Short name; reports carry it.")
     about: str = _key("", "What it proves, in a sentence.", max_length=500)
-    duration_s: Seconds = _key(60.0, "How long it runs.", "duration", key="duration", ge=1)
+    duration_s: RunSeconds = _key(60.0, "How long it runs.", "duration", key="duration")
     warm_up_s: Seconds = _key(
         0.0, "Left out of the figures at the start (but not of joining).", "duration", key="warm_up"
     )

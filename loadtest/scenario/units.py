@@ -11,12 +11,16 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Final
 
-from pydantic import BeforeValidator, Field, PlainSerializer
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer
 
 MAX_SECONDS: Final = 48 * 3600.0
+MAX_DELAY_S: Final = 10.0
 MIN_PER_S: Final = 0.0001
 MAX_PER_S: Final = 100_000.0
+MIN_BPS: Final = 1000.0
 MAX_BPS: Final = 10e9
+MIN_VIDEO_BPS: Final = 20_000.0
+MAX_VIDEO_BPS: Final = 50_000_000.0
 
 _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 _PERIODS: Final = {"s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0}
@@ -139,16 +143,27 @@ def _shown_by(show: Callable[[float], str]) -> PlainSerializer:
     return PlainSerializer(show, return_type=str, when_used="json")
 
 
-Seconds = Annotated[
-    float,
-    Field(ge=0, le=MAX_SECONDS),
-    BeforeValidator(parse_duration_s),
-    _shown_by(format_duration),
-]
+def _within(low: float, high: float, show: Callable[[float], str]) -> AfterValidator:
+    def check(value: float) -> float:
+        if not low <= value <= high:
+            raise ValueError(f"must be {show(low)} to {show(high)}")
+        return value
+
+    return AfterValidator(check)
+
+
+_SECONDS_FORM: Final = (BeforeValidator(parse_duration_s), _shown_by(format_duration))
+_BPS_FORM: Final = (BeforeValidator(parse_bps), _shown_by(format_bps))
+
+Seconds = Annotated[float, _within(0, MAX_SECONDS, format_duration), *_SECONDS_FORM]
+RunSeconds = Annotated[float, _within(1, MAX_SECONDS, format_duration), *_SECONDS_FORM]
+DelaySeconds = Annotated[float, _within(0, MAX_DELAY_S, format_duration), *_SECONDS_FORM]
 PerSecond = Annotated[
-    float, Field(ge=MIN_PER_S, le=MAX_PER_S), BeforeValidator(parse_per_s), _shown_by(format_per_s)
+    float,
+    _within(MIN_PER_S, MAX_PER_S, format_per_s),
+    BeforeValidator(parse_per_s),
+    _shown_by(format_per_s),
 ]
-BitsPerSecond = Annotated[
-    float, Field(ge=1000, le=MAX_BPS), BeforeValidator(parse_bps), _shown_by(format_bps)
-]
+BitsPerSecond = Annotated[float, _within(MIN_BPS, MAX_BPS, format_bps), *_BPS_FORM]
+VideoBitsPerSecond = Annotated[float, _within(MIN_VIDEO_BPS, MAX_VIDEO_BPS, format_bps), *_BPS_FORM]
 Share = Annotated[float, BeforeValidator(parse_share), _shown_by(format_share)]
