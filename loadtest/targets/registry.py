@@ -58,6 +58,11 @@ def make_target(text: str, around: Surroundings | None = None) -> Target:
     return KINDS[kind].make(options, around or Surroundings())
 
 
+def kind_of(text: str) -> str:
+    """The name in `KINDS` that `text` asks for. Raises `TargetError`."""
+    return _parse(text)[0]
+
+
 def help_lines() -> list[str]:
     """What can be written, a line each."""
     lines = []
@@ -111,15 +116,16 @@ def _lianmai(options: Options, around: Surroundings) -> Target:
 def _janus(options: Options, around: Surroundings) -> Target:
     if around.addresses:
         raise TargetError("networks of a scenario do not reach janus, which has one of its own")
-    return JanusTarget(event_loops=_event_loops(options), name=options.get("name", ""))
+    loops = _number("janus", "event_loops", options.get("event_loops", UNSET), none=UNSET)
+    return JanusTarget(event_loops=loops, name=options.get("name", ""))
 
 
-def _event_loops(options: Options) -> int | None:
-    text = options.get("event_loops")
-    if text is None or text == "unset":
+def _number(target: str, option: str, text: str, *, none: str) -> int | None:
+    """`none` is the word for None."""
+    if text == none:
         return None
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise TargetError(f"janus: event_loops is a number from 1, or unset, not {text}")
+    if not (text.isascii() and text.isdigit()) or int(text) < 1:
+        raise TargetError(f"{target}: {option} is a number from 1, or {none}, not {text}")
     return int(text)
 
 
@@ -134,9 +140,13 @@ def _whip(options: Options, around: Surroundings) -> Target:
 
 
 def _nchan(options: Options, around: Surroundings) -> Target:
-    return NchanTarget(name=options.get("name", "nchan"))
+    return NchanTarget(
+        workers=_number("nchan", "workers", options.get("workers", "1"), none="auto"),
+        batch_ms=_number("nchan", "batch_ms", options.get("batch_ms", UNSET), none=UNSET),
+    )
 
 
+UNSET: Final = "unset"
 FLAGS: Final = frozenset({"veth"})
 _NAME: Final = "what reports call it"
 KINDS: Final[Mapping[str, _Kind]] = {
@@ -158,8 +168,11 @@ KINDS: Final[Mapping[str, _Kind]] = {
         _janus,
     ),
     "nchan": _Kind(
-        "Nchan, started for the run (apt-get install libnginx-mod-nchan)",
-        {"name": _NAME},
+        "Nchan, started for the run (apt-get install nginx libnginx-mod-nchan)",
+        {
+            "workers": "worker processes of nginx; auto: one a core (default: 1)",
+            "batch_ms": "publishers bundle so many milliseconds into one POST (default: unset)",
+        },
         _nchan,
     ),
     "whip": _Kind(
