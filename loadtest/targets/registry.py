@@ -153,7 +153,7 @@ KINDS: Final[Mapping[str, _Kind]] = {
     "lianmai": _Kind(
         "this server: a private one started for the run, or the one at url",
         {
-            "url": "https://HOST:PORT of one that runs; with --api-key and --api-secret, or --token",
+            "url": "https://HOST:PORT; needs --api-key and --api-secret, or --token",
             "veth": "start it in a network namespace, to compare with a peer that lives in one",
             "name": _NAME,
         },
