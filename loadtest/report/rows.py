@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from loadtest.report.figures import FIGURES, median_figure, reports_of
+from loadtest.report.figures import FIGURES, figure_of, median_figure, reports_of
 from loadtest.report.model import (
     Comparison,
+    Complaint,
     CostPoint,
     Growth,
     LaneTotals,
+    Machine,
     Percentiles,
     Report,
     TargetInfo,
@@ -285,3 +288,43 @@ def medians(comparison: Comparison) -> Grid:
         if any(value is not None for value in values):
             rows.append((figure.label, *(number(value) for value in values)))
     return Grid(("median of runs", *(target.name for target in comparison.targets)), tuple(rows))
+
+
+def runs(reports: Sequence[Report]) -> Grid:
+    """Each run by itself, in the order they ran."""
+    names = ("cpu_us_per_packet", "cpu_us_per_message", "latency_p99_ms", "packet_loss_percent")
+    measured = [
+        name for name in names if any(figure_of(name, report) is not None for report in reports)
+    ]
+    return Grid(
+        ("target", "started", *(FIGURES[name].label for name in measured), "limits met", "tester"),
+        tuple(
+            (
+                report.target.name,
+                report.started,
+                *(number(figure_of(name, report)) for name in measured),
+                f"{sum(result.met for result in report.slo)} of {len(report.slo)}",
+                "was the limit" if report.tester.is_bottleneck else "",
+            )
+            for report in reports
+        ),
+        words=2,
+    )
+
+
+def machine(of: Machine) -> str:
+    """Where it ran, in a line."""
+    return (
+        f"{of.processor}, {of.cores} cores, Linux {of.kernel}, Python {of.python},"
+        f" commit {of.commit}"
+    )
+
+
+def all_complaints(reports: Iterable[Report]) -> list[Complaint]:
+    """Equal ones of all runs added up, most frequent first."""
+    counts: dict[str, int] = {}
+    for report in reports:
+        for complaint in report.complaints:
+            counts[complaint.text] = counts.get(complaint.text, 0) + complaint.count
+    ranked = sorted(counts.items(), key=lambda item: -item[1])
+    return [Complaint(text=text, count=times) for text, times in ranked]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 from loadtest.report.model import (
     Complaint,
@@ -18,6 +18,8 @@ from loadtest.report.model import (
     SloResult,
     Totals,
 )
+
+Name = TypeVar("Name", bound=str)
 
 
 class Limit(Protocol):
@@ -168,14 +170,14 @@ def value_of(
 
 
 def judge(
-    limits: Mapping[str, Limit],
+    limits: Mapping[Name, Limit],
     totals: Totals,
     cost: Cost | None,
     complaints: Sequence[Complaint],
 ) -> tuple[SloResult, ...]:
     """One result a limit, in the order of the scenario. Raises KeyError for an unknown name."""
     run = Measured(totals, cost, complaints)
-    return tuple(_judged(name, limit, run) for name, limit in limits.items())
+    return tuple(_judged(str(name), limit, run) for name, limit in limits.items())
 
 
 def _judged(name: str, limit: Limit, run: Measured) -> SloResult:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final, assert_never
 
 from rich.cells import cell_len
@@ -12,7 +12,7 @@ from rich.text import Text
 
 from loadtest.report import rows
 from loadtest.report.figures import FIGURES
-from loadtest.report.model import Comparison, Complaint, Growth, Machine, Report, SloResult
+from loadtest.report.model import Comparison, Complaint, Growth, Report, SloResult
 from loadtest.report.rows import Grid
 from loadtest.report.schema import AnyReport
 from loadtest.report.verdict import reports_in, verdict_of, verdict_text, warnings_of
@@ -41,7 +41,9 @@ def print_report(report: Report, console: Console) -> None:
     out = _Sheet(console)
     out.line(f"{report.scenario} against {rows.target_name(report.target)}", "bold")
     out.line(report.about)
-    out.line(f"{duration(report.seconds)} measured, {report.started}, {machine(report.machine)}")
+    out.line(
+        f"{duration(report.seconds)} measured, {report.started}, {rows.machine(report.machine)}"
+    )
     out.line(report.command)
     out.grid("People", rows.people(report))
     out.grid("Media", rows.media(report))
@@ -62,9 +64,9 @@ def print_growth(growth: Growth, console: Console) -> None:
     if growth.reports:
         first = growth.reports[0]
         out.line(f"{first.scenario} at growing size, {rows.target_name(first.target)}", "bold")
-        out.line(machine(first.machine))
+        out.line(rows.machine(first.machine))
     out.grid("Growth", rows.growth(growth))
-    out.complaints(_all_complaints(growth.reports))
+    out.complaints(rows.all_complaints(growth.reports))
     out.warnings(warnings_of(growth))
     out.verdict(growth)
 
@@ -76,29 +78,13 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
         first = comparison.reports[0]
         names = ", ".join(target.name for target in comparison.targets)
         out.line(f"{first.scenario}, {comparison.rounds} rounds of {names}", "bold")
-        out.line(machine(first.machine))
+        out.line(rows.machine(first.machine))
     out.grid("Targets", rows.targets(comparison))
     out.grid("Medians", rows.medians(comparison))
     out.ratios(comparison)
-    out.complaints(_all_complaints(comparison.reports))
+    out.complaints(rows.all_complaints(comparison.reports))
     out.warnings(warnings_of(comparison))
     out.verdict(comparison)
-
-
-def machine(of: Machine) -> str:
-    """Where it ran, in a line."""
-    return (
-        f"{of.processor}, {of.cores} cores, Linux {of.kernel}, Python {of.python},"
-        f" commit {of.commit}"
-    )
-
-
-def _all_complaints(reports: Iterable[Report]) -> list[Complaint]:
-    counts: dict[str, int] = {}
-    for report in reports:
-        for complaint in report.complaints:
-            counts[complaint.text] = counts.get(complaint.text, 0) + complaint.count
-    return [Complaint(text=text, count=times) for text, times in counts.items()]
 
 
 class _Sheet:
