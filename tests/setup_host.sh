@@ -7,6 +7,7 @@ declare -A package_of=(
     [chromium]=chromium         # browser tests
     [redis-server]=redis-server # the store of another make
     [ip]=iproute2               # network tests
+    [janus]=janus               # the peer that load tests compare media with
 )
 missing=()
 for program in "${!package_of[@]}"; do
