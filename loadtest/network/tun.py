@@ -10,7 +10,7 @@ from typing import Final
 
 from loadtest.network.errors import WITHOUT, NetworkError
 
-_DEVICE: Final = "/dev/net/tun"
+DEVICE: Final = "/dev/net/tun"
 _TUNSETIFF: Final = 0x400454CA
 _TUNSETOFFLOAD: Final = 0x400454D0
 _IFF_TUN: Final = 0x0001
@@ -34,11 +34,11 @@ def open_tun(name: str) -> int:
     packet says what is to be summed up, and must be written with it to the other device.
     """
     try:
-        tun = os.open(_DEVICE, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        tun = os.open(DEVICE, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise NetworkError(
-            f"{_DEVICE}: {error.strerror}: modprobe tun"
-            f" (a container needs --device {_DEVICE}), {WITHOUT}"
+            f"{DEVICE}: {error.strerror}: modprobe tun"
+            f" (a container needs --device {DEVICE}), {WITHOUT}"
         ) from error
     try:
         ifreq = struct.pack("16sH22x", name.encode(), _IFF_TUN | _IFF_NO_PI | _IFF_VNET_HDR)
@@ -47,5 +47,5 @@ def open_tun(name: str) -> int:
     except OSError as error:
         os.close(tun)
         remedy = "; root needs CAP_NET_ADMIN" if error.errno == errno.EPERM else ""
-        raise NetworkError(f"{_DEVICE}: {error.strerror}{remedy}") from error
+        raise NetworkError(f"{DEVICE}: {error.strerror}{remedy}") from error
     return tun
