@@ -72,10 +72,10 @@ def _cost(report: Report) -> Iterator[Card]:
         return
     mixed = "with the messages' cost" if cost.is_mixed else "user and system"
     if cost.cpu_us_per_packet is not None:
-        yield Card("CPU per packet", number(cost.cpu_us_per_packet), "us", mixed)
+        yield Card("CPU per packet", number(cost.cpu_us_per_packet), "µs", mixed)
     if cost.cpu_us_per_message is not None:
         mixed = "with the packets' cost" if cost.is_mixed else "user and system"
-        yield Card("CPU per message", number(cost.cpu_us_per_message), "us", mixed)
+        yield Card("CPU per message", number(cost.cpu_us_per_message), "µs", mixed)
     if cost.memory_kib_per_viewer is not None:
         yield Card("memory per viewer", number(cost.memory_kib_per_viewer), "KiB")
     if cost.memory_kib_per_socket is not None:
@@ -96,8 +96,8 @@ def _growth(growth: Growth) -> Iterator[Card]:
     first, last = sound[0], sound[-1]
     size = f"at {_size(last)}; {{}} at {_size(first)}"
     figures = (
-        ("CPU per packet", "us", first.cpu_us_per_packet, last.cpu_us_per_packet),
-        ("CPU per message", "us", first.cpu_us_per_message, last.cpu_us_per_message),
+        ("CPU per packet", "µs", first.cpu_us_per_packet, last.cpu_us_per_packet),
+        ("CPU per message", "µs", first.cpu_us_per_message, last.cpu_us_per_message),
         ("memory per viewer", "KiB", first.memory_kib_per_viewer, last.memory_kib_per_viewer),
         ("memory per socket", "KiB", first.memory_kib_per_socket, last.memory_kib_per_socket),
         ("latency p99", "ms", _p99(first), _p99(last)),
@@ -109,8 +109,10 @@ def _growth(growth: Growth) -> Iterator[Card]:
 
 
 def _size(point: CostPoint) -> str:
-    parts = [(point.viewers, "viewers"), (point.sockets, "sockets")]
-    return " and ".join(f"{count(many)} {what}" for many, what in parts if many) or "0"
+    parts = [(point.viewers, "viewer"), (point.sockets, "socket")]
+    return " and ".join(
+        f"{count(many)} {what}{'' if many == 1 else 's'}" for many, what in parts if many
+    )
 
 
 def _p99(point: CostPoint) -> float | None:
@@ -122,5 +124,5 @@ def _comparison(comparison: Comparison) -> Iterator[Card]:
     for ratio in comparison.ratios:
         figure = FIGURES.get(ratio.figure)
         label = figure.label.partition(", ")[0] if figure else ratio.figure
-        beside = f"{ratio.other} / {first}, {spread(ratio).partition(' ')[2]}"
+        beside = f"{ratio.other} / {first}: {spread(ratio).partition(' ')[2].strip('()')}"
         yield Card(label, times(ratio.median), "", beside)

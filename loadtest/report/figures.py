@@ -62,10 +62,10 @@ def _delivered_percent(report: Report) -> float | None:
 
 FIGURES: Final[Mapping[str, Figure]] = {
     "cpu_us_per_packet": Figure(
-        "CPU per packet, us", _of_cost(lambda cost: cost.cpu_us_per_packet)
+        "CPU per packet, µs", _of_cost(lambda cost: cost.cpu_us_per_packet)
     ),
     "cpu_us_per_message": Figure(
-        "CPU per message, us", _of_cost(lambda cost: cost.cpu_us_per_message)
+        "CPU per message, µs", _of_cost(lambda cost: cost.cpu_us_per_message)
     ),
     "memory_kib_per_viewer": Figure(
         "memory per viewer, KiB", _of_cost(lambda cost: cost.memory_kib_per_viewer)

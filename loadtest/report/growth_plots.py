@@ -33,8 +33,8 @@ def growth_plots(growth: Growth) -> list[Plot]:
         return Plot(title=title, about=_GROWTH_ABOUT, x=unit, y=y_unit, curves=kept, x_is_log=True)
 
     found = [
-        plot("CPU per packet", "us", [("server", [each.cpu_us_per_packet for each in points])]),
-        plot("CPU per message", "us", [("server", [each.cpu_us_per_message for each in points])]),
+        plot("CPU per packet", "µs", [("server", [each.cpu_us_per_packet for each in points])]),
+        plot("CPU per message", "µs", [("server", [each.cpu_us_per_message for each in points])]),
         plot(
             "Latency",
             "ms",

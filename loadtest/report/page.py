@@ -194,15 +194,16 @@ def _grids(report: AnyReport) -> Iterable[str]:
 
 
 def _grid(grid: Grid) -> str:
-    def side(place: int) -> str:
-        return ' class="words"' if place < grid.words else ""
-
+    sides = ["words" if place < grid.words else "" for place in range(len(grid.headings))]
     head = "".join(
-        f"<th{side(place)}>{_text(heading)}</th>" for place, heading in enumerate(grid.headings)
+        _word(heading, "th", side) for heading, side in zip(grid.headings, sides, strict=True)
     )
     body = "".join(
         "<tr>"
-        + "".join(f"<td{side(place)}>{_text(cell)}</td>" for place, cell in enumerate(cells))
+        + "".join(
+            f'<td class="{side}">{_text(cell)}</td>'
+            for cell, side in zip(cells, sides, strict=True)
+        )
         + "</tr>"
         for cells in grid.cells
     )

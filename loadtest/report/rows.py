@@ -162,7 +162,7 @@ def cost(report: Report) -> Grid:
         return EMPTY
     cores = (used.user_s + used.system_s) / used.seconds if used.seconds > 0 else None
     return Grid(
-        ("CPU, cores", "us/packet", "us/message", "memory", "KiB/viewer", "KiB/socket"),
+        ("CPU, cores", "µs/packet", "µs/message", "memory", "KiB/viewer", "KiB/socket"),
         (
             (
                 number(cores),
@@ -227,8 +227,8 @@ def growth(of: Growth) -> Grid:
 _POINT_HEADINGS = (
     "viewers",
     "sockets",
-    "us/packet",
-    "us/message",
+    "µs/packet",
+    "µs/message",
     "KiB/viewer",
     "KiB/socket",
     "latency p50",
@@ -297,11 +297,17 @@ def runs(reports: Sequence[Report]) -> Grid:
         name for name in names if any(figure_of(name, report) is not None for report in reports)
     ]
     return Grid(
-        ("target", "started", *(FIGURES[name].label for name in measured), "limits met", "tester"),
+        (
+            "target",
+            "started, UTC",
+            *(FIGURES[name].label for name in measured),
+            "limits met",
+            "tester",
+        ),
         tuple(
             (
                 report.target.name,
-                report.started,
+                report.started.replace("T", " ").removesuffix("Z"),
                 *(number(figure_of(name, report)) for name in measured),
                 f"{sum(result.met for result in report.slo)} of {len(report.slo)}",
                 "was the limit" if report.tester.is_bottleneck else "",
