@@ -19,6 +19,7 @@ import aiohttp
 from loadtest.bench.figures import percentile
 from loadtest.bench.program import Program, cpu_of, resident_bytes
 from loadtest.rtc.light_peer import AUDIO_PT, VIDEO_PT, LightPeer
+from loadtest.rtc.sdp import Kind
 
 FRAMES_PER_S: Final = 30
 PACKETS_PER_FRAME: Final = 4
@@ -86,7 +87,7 @@ class LightPublisher:
         self._audio_seq += 1
 
     def _send(
-        self, kind: str, pt: int, seq: int, timestamp: int, body: bytes, *, marker: bool = False
+        self, kind: Kind, pt: int, seq: int, timestamp: int, body: bytes, *, marker: bool = False
     ) -> None:
         header = _RTP.pack(
             0x80, pt | (0x80 if marker else 0), seq & 0xFFFF, timestamp, self._peer.ssrc_of(kind)
