@@ -12,7 +12,7 @@ import secrets
 import socket
 import ssl
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, NamedTuple, Self
+from typing import Final, NamedTuple, Self, cast
 
 from loadtest.rtc.light_peer import SocketFactory
 from loadtest.sockets.frames import (
@@ -189,8 +189,8 @@ class LightSocket(asyncio.Protocol):
     # --- asyncio.Protocol --------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport), "TCP and TLS transports read and write"
-        self._transport = transport
+        # uvloop's transports are no subclasses of asyncio's, and do the same.
+        self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:  # hot path
         if self._upgrade is not None:
