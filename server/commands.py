@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import functools
 import importlib
 import platform
 import sys
@@ -75,6 +76,25 @@ def _publish(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], 
         from server.tls import ca_certificate_path
 
         return _finish(module.run(args, mint=mint, ca_file=ca_certificate_path(settings)))
+
+    return run
+
+
+def _loadtest(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], int]:
+    module = _module("loadtest.cli")
+    module.add_arguments(parser)
+    settings_flags.add_settings_flags(parser, settings_flags.KEYS)
+
+    def run(args: argparse.Namespace) -> int:
+        settings = settings_flags.settings_of(args)
+
+        # Only a server that runs here needs our keys, and a crowd needs many tokens of them.
+        signer = functools.cache(lambda: _minter(settings))
+
+        def mint(room: str, user: str, role: Role) -> str:
+            return signer()(room, user, "", role)
+
+        return _finish(module.run(args, mint=mint))
 
     return run
 
@@ -165,6 +185,18 @@ COMMANDS: Final = (
         "send a video file into a room",
         _publish,
         "examples:\n  lianmai publish show.mp4 --room demo\n",
+    ),
+    Command(
+        "loadtest",
+        "send a crowd to a server, and report what it got and what it cost",
+        _loadtest,
+        "examples:\n"
+        "  lianmai loadtest                                     the smoke test, a few seconds\n"
+        "  lianmai loadtest --list                              what is shipped\n"
+        "  lianmai loadtest danmaku-flood --html report.html\n"
+        "  lianmai loadtest one-host-many-viewers --grow 1,10,50,100\n"
+        "  lianmai loadtest one-host-many-viewers --target lianmai --target janus --rounds 3\n"
+        "  lianmai loadtest --video-publishers 1 --subscribers 50 --duration 1m --url URL\n",
     ),
     Command(
         "retention",
