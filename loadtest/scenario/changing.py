@@ -18,10 +18,7 @@ NETWORK: Final = "flags"
 def changed(scenario: Scenario, wishes: Wishes) -> Scenario:
     """Every wish that is not None, applied to the groups it concerns."""
     groups = dict(scenario.groups)
-    if wishes.video_publishers is not None or wishes.audio_publishers is not None:
-        groups = _with_publishers(
-            groups, wishes.video_publishers or 0, wishes.audio_publishers or 0
-        )
+    groups = _with_publishers(groups, wishes.video_publishers, wishes.audio_publishers)
     groups = _with_counts(groups, wishes)
     groups = _with_rates(groups, wishes)
     groups = _with_media(groups, wishes)
@@ -79,7 +76,8 @@ def _within(join: Join, end_s: float) -> Join:
     update = {
         "at_s": at_s,
         "over_s": min(join.over_s, end_s - at_s),
-        "every_s": min(join.every_s, (end_s - at_s) / steps),
+        # Shown and read in whole milliseconds; rounded up, bursts would pass the end.
+        "every_s": min(join.every_s, math.floor((end_s - at_s) / steps * 1000) / 1000),
     }
     return join.model_copy(update=update)
 

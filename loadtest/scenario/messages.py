@@ -24,6 +24,10 @@ _WORDS: Final = {
     "Dictionary should have": "must have",
     " after validation, not 0": "",
     "Field required": "is missing",
+    "a valid tuple": "two durations such as [30s, 10m]",
+    "a valid integer": "a whole number",
+    "a valid boolean": "true or false",
+    "a valid string": "a text",
 }
 NAME_RULE: Final = "must be a name of 1-32 letters, digits, _ or -, the first no sign"
 

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, PlainSerializer
 
 MAX_SECONDS: Final = 48 * 3600.0
 MAX_DELAY_S: Final = 10.0
-MIN_PER_S: Final = 0.0001
+MIN_PER_S: Final = 1 / 3600
 MAX_PER_S: Final = 100_000.0
 MIN_BPS: Final = 1000.0
 MAX_BPS: Final = 10e9
@@ -90,11 +90,11 @@ def format_duration(seconds: float) -> str:
 
 
 def format_per_s(per_s: float) -> str:
-    """A second, or a minute when that is the rounder number."""
-    if not math.isclose(per_s, round(per_s, 3)) and math.isclose(
-        per_minute := round(per_s * 60, 3), per_s * 60
-    ):
-        return f"{per_minute:g}/min"
+    """A second, or a minute or hour when that is the rounder number."""
+    for period, seconds in (("s", 1), ("min", 60), ("h", 3600)):
+        amount = per_s * seconds
+        if math.isclose(amount, round(amount, 3)):
+            return f"{_shortest(amount)}/{period}"
     return f"{_shortest(per_s)}/s"
 
 
@@ -126,7 +126,10 @@ def _plain_or_text(value: object) -> float | str:
         if not math.isfinite(value):
             raise ValueError(f"{value} is no finite number")
         return float(value)
-    text = str(value)[: MAX_CHARS + 1].replace(" ", "").lower()
+    text = str(value)
+    if len(text) > MAX_CHARS:
+        return ""  # matches no form
+    text = text.replace(" ", "").lower()
     try:
         number = float(text)
     except ValueError:
