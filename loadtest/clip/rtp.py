@@ -1,4 +1,4 @@
-"""One outgoing RTP stream and its sender reports (RFC 3550)."""
+"""One outgoing RTP stream (RFC 3550 §5.1)."""
 
 from __future__ import annotations
 
@@ -6,14 +6,10 @@ import struct
 from collections.abc import Sequence
 from typing import Final
 
-NTP_EPOCH_S: Final = 2_208_988_800
-"""1900 to 1970."""
 _HEADER: Final = struct.Struct("!BBHII")
 _VERSION: Final = 0x80
 _EXTENSION: Final = 0x10
 _MARKER: Final = 0x80
-_SENDER_REPORT: Final = struct.Struct("!BBHIQIII")
-_PT_SR, _PT_SDES, _CNAME = 200, 202, 1
 
 
 class RtpStream:
@@ -30,9 +26,6 @@ class RtpStream:
         extension: bytes = b"",
     ) -> None:
         self.ssrc = ssrc
-        self.packets = 0
-        self.octets = 0
-        """Of payload."""
         self._clock_rate = clock_rate
         self._payload_type = payload_type
         self._seq = first_seq
@@ -55,30 +48,4 @@ class RtpStream:
             )
             packets.append(header + self._extension + payload)
             self._seq = (self._seq + 1) & 0xFFFF
-            self.octets += len(payload)
-        self.packets += len(payloads)
         return packets
-
-    def sender_report(self, since_start_s: float, wall_ns: int, cname: str) -> bytes:
-        """SR and SDES in one compound packet (§6.4.1, §6.5): which wall clock time a timestamp is,
-        so that receivers play sound and picture in step."""
-        report = _SENDER_REPORT.pack(
-            _VERSION,
-            _PT_SR,
-            _SENDER_REPORT.size // 4 - 1,
-            self.ssrc,
-            _ntp(wall_ns),
-            self.timestamp_at(since_start_s),
-            self.packets & 0xFFFFFFFF,
-            self.octets & 0xFFFFFFFF,
-        )
-        item = bytes((_CNAME, len(cname))) + cname.encode()
-        # The list of items ends with a zero byte, the chunk at a multiple of four.
-        chunk = self.ssrc.to_bytes(4, "big") + item + bytes(4 - len(item) % 4)
-        return report + struct.pack("!BBH", _VERSION | 1, _PT_SDES, len(chunk) // 4) + chunk
-
-
-def _ntp(wall_ns: int) -> int:
-    """64 bits of NTP time: seconds since 1900 and their 2^32th parts."""
-    seconds, rest_ns = divmod(wall_ns, 1_000_000_000)
-    return (seconds + NTP_EPOCH_S & 0xFFFFFFFF) << 32 | (rest_ns << 32) // 1_000_000_000

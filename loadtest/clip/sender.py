@@ -24,8 +24,6 @@ VIDEO_CLOCK_HZ: Final = 90_000
 SOUNDS_PER_S: Final = AUDIO_RATE_HZ // OPUS_FRAME_SAMPLES
 KEY_FRAME_AT_MOST_EVERY_S: Final = 0.3
 """libwebrtc's limit, too: the viewers who ask at once are all served by one key frame."""
-REPORT_EVERY_S: Final = 1.0
-"""As browsers do for video."""
 
 
 @dataclass(slots=True)
@@ -132,7 +130,6 @@ class ClipSender:
         start: float,
         rng: random.Random,
         marker_every: int,
-        cname: str,
         stats: PublisherStats | None = None,
     ) -> None:
         self.stats = PublisherStats() if stats is None else stats
@@ -144,9 +141,6 @@ class ClipSender:
         if sound is not None:
             self._sources.append(Sound(*sound, rng, start=start))
         assert self._sources, "a publisher sends something"
-        self._start = start
-        self._cname = cname
-        self._next_report = start
 
     @property
     def next_deadline(self) -> float:
@@ -169,17 +163,6 @@ class ClipSender:
         if packets:
             self._count(packets)
         return packets
-
-    def reports_due(self, now: float, wall_ns: int) -> list[bytes]:
-        """Compound RTCP packets, one for each stream that has sent, once in `REPORT_EVERY_S`."""
-        if now < self._next_report:
-            return []
-        self._next_report = now + REPORT_EVERY_S
-        return [
-            source.stream.sender_report(now - self._start, wall_ns, self._cname)
-            for source in self._sources
-            if source.stream.packets
-        ]
 
     def _count(self, packets: Sequence[bytes]) -> None:
         stats = self.stats

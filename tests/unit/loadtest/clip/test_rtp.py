@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import pytest
-from aiortc.rtp import RtcpPacket, RtcpSdesPacket, RtcpSrPacket, RtpPacket
+from aiortc.rtp import RtpPacket
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.clip.rtp import NTP_EPOCH_S, RtpStream
+from loadtest.clip.rtp import RtpStream
 from tests.support.rtp_kit import SEQUENCE_STARTS
 
 
@@ -32,7 +32,6 @@ def test_sequence_numbers_wrap(start: int) -> None:
     assert [p.marker for p in packets] == [0, 1] * 3
     assert [p.payload for p in packets] == [b"a", b"bc"] * 3
     assert {(p.ssrc, p.payload_type, p.timestamp) for p in packets} == {(0xDECAFBAD, 96, 7)}
-    assert (one.packets, one.octets) == (6, 9)
 
 
 def test_sound_has_no_marker() -> None:
@@ -55,22 +54,3 @@ def test_timestamps_run_at_the_clock_rate_and_wrap(first: int, since_start_s: fl
     assert stream(0, first).timestamp_at(since_start_s) == (
         first + round(since_start_s * 90_000)
     ) % (1 << 32)
-
-
-def test_sender_report() -> None:
-    one = stream(first_timestamp=0xFFFFFFFF)
-    one.frame((b"abc", b"de"), 0, marks_end=True)
-    for cname in ("light", "a", "ab", "abc"):
-        report = one.sender_report(2.0, 1_790_000_000_500_000_000, cname)
-        sender, description = RtcpPacket.parse(report)
-        assert isinstance(sender, RtcpSrPacket)
-        assert isinstance(description, RtcpSdesPacket)
-        info = sender.sender_info
-        assert (sender.ssrc, sender.reports) == (0xDECAFBAD, [])
-        assert (info.packet_count, info.octet_count) == (2, 5)
-        assert info.rtp_timestamp == 2 * 90_000 - 1
-        assert info.ntp_timestamp >> 32 == 1_790_000_000 + NTP_EPOCH_S
-        assert info.ntp_timestamp & 0xFFFFFFFF == 1 << 31
-        (chunk,) = description.chunks
-        assert chunk.ssrc == 0xDECAFBAD
-        assert chunk.items == [(1, cname.encode())]

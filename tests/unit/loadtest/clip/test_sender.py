@@ -7,13 +7,12 @@ import random
 from collections.abc import Callable, Mapping
 
 import pytest
-from aiortc.rtp import RtcpPacket, RtcpSrPacket, RtpPacket
+from aiortc.rtp import RtpPacket
 
 from loadtest.clip.cadence import BURST_UNITS
 from loadtest.clip.clip import Clip, make_clip
 from loadtest.clip.sender import (
     KEY_FRAME_AT_MOST_EVERY_S,
-    REPORT_EVERY_S,
     ClipSender,
     PublisherStats,
     StreamSpec,
@@ -42,7 +41,6 @@ def sender_of(clip: Clip, *, seed: int = 7, marker_every: int = 5) -> ClipSender
         start=START,
         rng=random.Random(seed),
         marker_every=marker_every,
-        cname="light",
     )
 
 
@@ -202,7 +200,6 @@ async def test_simulcast_layers_share_a_clock_and_jump_alone() -> None:
         start=START,
         rng=random.Random(3),
         marker_every=5,
-        cname="light",
     )
     packets = run(sender, 2.0, {0.52: lambda now: sender.request_key_frame(SMALL_VIDEO, now)})
     assert all(p[12:20] == extension for p in packets if p[8:12] == VIDEO.to_bytes(4, "big"))
@@ -243,19 +240,3 @@ async def test_stats_count_what_left() -> None:
         bytes=sum(map(len, packets)),
         key_frames=2,
     )
-
-
-async def test_sender_reports() -> None:
-    clip = await make_clip(spec_of("VP8"))
-    sender = sender_of(clip)
-    packets = sender.due(START, wall_ns(START))
-    reports = [RtcpPacket.parse(report)[0] for report in sender.reports_due(START, WALL_NS)]
-    assert [type(report) for report in reports] == [RtcpSrPacket, RtcpSrPacket]
-    for report, ssrc in zip(reports, (VIDEO, AUDIO), strict=True):
-        assert isinstance(report, RtcpSrPacket)
-        sent = of_ssrc(packets, ssrc)
-        assert report.ssrc == ssrc
-        assert report.sender_info.rtp_timestamp == sent[0].timestamp
-        assert report.sender_info.packet_count == len(sent)
-    assert sender.reports_due(START + REPORT_EVERY_S - 0.01, WALL_NS) == []
-    assert len(sender.reports_due(START + REPORT_EVERY_S, WALL_NS)) == 2
