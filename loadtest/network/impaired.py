@@ -30,6 +30,8 @@ class ImpairedNetwork:
     how: How
     counters: Callable[[], Awaitable[LinkCounts]]
     """What the link did so far; after its end, what it did. Raises `NetworkError`."""
+    pid: int | None = None
+    """Of the link's own process, part of what the tester costs; None: it is the kernel's work."""
 
 
 @contextlib.asynccontextmanager
@@ -58,13 +60,14 @@ async def _by_tun(
     with claimed_subnet() as subnet:
         process = LinkProcess(namespace, subnet)
         try:
-            await process.start(conditions, seed)
+            pid = await process.start(conditions, seed)
             yield ImpairedNetwork(
                 namespace=namespace,
                 inside_address=subnet.inside,
                 gateway_address=subnet.outside,
                 how="tun",
                 counters=process.counts,
+                pid=pid,
             )
         finally:
             await process.stop()

@@ -36,8 +36,8 @@ class LinkProcess:
         self._asking = asyncio.Lock()
         self._last: LinkCounts | None = None
 
-    async def start(self, conditions: LinkConditions, seed: int) -> None:
-        """Raises `NetworkError`. `stop` in any case."""
+    async def start(self, conditions: LinkConditions, seed: int) -> int:
+        """The pid of the process. Raises `NetworkError`. `stop` in any case."""
         with contextlib.ExitStack() as descriptors:
             inside, outside = await to_its_end(self._open, descriptors)
             self._process = await asyncio.create_subprocess_exec(
@@ -49,6 +49,7 @@ class LinkProcess:
                 pass_fds=(inside, outside),
             )
         await self.counts()
+        return self._process.pid
 
     def _open(self, descriptors: contextlib.ExitStack) -> tuple[int, int]:
         outside = open_tun(self._outside_name)

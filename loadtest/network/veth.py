@@ -69,7 +69,8 @@ def configure(namespace: Namespace, inside: str, outside: str, subnet: Subnet) -
         ip(*where, "link", "set", name, "addrgenmode", "none")
         ip(*where, "address", "add", f"{address}/{PREFIX_BITS}", "dev", name)
         ip(*where, "link", "set", name, "up")
-    ip("-n", namespace.name, "route", "add", "default", "via", subnet.outside)
+    # Append: of several links into one namespace, the first one stays the default.
+    ip("-n", namespace.name, "route", "append", "default", "via", subnet.outside)
 
 
 def remove_interface(name: str) -> None:
