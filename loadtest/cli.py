@@ -107,7 +107,7 @@ def _run(args: argparse.Namespace, mint: Mint) -> int:
     for path in (args.json, args.html):
         if path is not None:
             check_writable(path)
-    campaign = Campaign(args, mint)
+    campaign = Campaign(args, mint, args_after(sys.argv))
     report = uvloop.run(campaign.run())
     if report is None:
         return INTERRUPTED
@@ -140,7 +140,8 @@ def verdict(report: AnyReport) -> int:
 class Campaign:
     """One or several runs, as the arguments ask for."""
 
-    def __init__(self, args: argparse.Namespace, mint: Mint) -> None:
+    def __init__(self, args: argparse.Namespace, mint: Mint, words: Sequence[str]) -> None:
+        """`words` are the arguments as they were written, for the report."""
         self._scenario = scenario_of(args)
         self._makers = makers_of(args, self._scenario, mint)
         self._rounds: int = args.rounds
@@ -152,7 +153,7 @@ class Campaign:
         self._template = Run(
             scenario=self._scenario,
             make_target=self._makers[0],
-            command=shlex.join(["lianmai", "loadtest", *args_after(sys.argv)]),
+            command=shlex.join(["lianmai", "loadtest", *words]),
             lines=sample() if danmaku is None else read_lines(danmaku),
             display=display_for(self._console, quiet=args.quiet),
             say=_nothing if args.quiet else self._say,

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import os
 import shutil
+import sys
+from collections.abc import AsyncIterator
 from typing import Final, NamedTuple
 
 from playwright.async_api import Page, async_playwright
 
-from loadtest.bench.figures import percentile
-from loadtest.bench.program import Program
+from loadtest.publisher import TOKEN_VARIABLE
+from loadtest.report.percentiles import percentile
+from loadtest.room_client import RoomClient, wait_camera
+from loadtest.targets.program import Program, serving, unguessable
 
 CHROMIUM_FLAGS: Final = (
     "--no-sandbox",
@@ -58,6 +65,41 @@ class FirstFrame(NamedTuple):
     answer_ms_p50: float
     first_frame_ms_p50: float
     first_frame_ms_p95: float
+
+
+LIVE_WITHIN_S: Final = 20.0
+SETTLE_S: Final = 2.0
+"""One group of pictures: the host is no newcomer when the first viewer is."""
+
+
+async def first_frame(runs: int) -> FirstFrame:
+    """With a server and a host of its own. Raises `TargetError` when that cannot start."""
+    room = unguessable()
+    async with serving({"LIANMAI_LOG_LEVEL": "warning"}) as program, ffmpeg_host(program, room):
+        return await measure(program, room, runs)
+
+
+@contextlib.asynccontextmanager
+async def ffmpeg_host(program: Program, room: str) -> AsyncIterator[None]:
+    """Live from the first picture on that anybody may see."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "loadtest.publisher", "--whip", f"{program.url}/whip/{room}",
+        "--size", "640x360@30", "--bitrate-kbps", "800",
+        env={**os.environ, TOKEN_VARIABLE: program.token(room, "host", "host")},
+    )  # fmt: skip
+    try:
+        token = program.token(room, "watch", "staff")
+        async with (
+            asyncio.timeout(LIVE_WITHIN_S),
+            RoomClient(program.socket_url, token) as watcher,
+        ):
+            await wait_camera(watcher)
+        await asyncio.sleep(SETTLE_S)
+        yield
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
 
 
 async def measure(program: Program, room: str, runs: int) -> FirstFrame:

@@ -55,6 +55,11 @@ class LightPublisher:
         self._peer = peer
         self._filler = rng.randbytes(2048)
         self._video_seq = self._audio_seq = 0
+        self._key_frame_asked = False
+        peer.on_keyframe_request = self._take_request
+
+    def _take_request(self, ssrc: int) -> None:
+        self._key_frame_asked = True
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -71,7 +76,8 @@ class LightPublisher:
             await asyncio.sleep(max(0.0, start + due - loop.time()))
 
     def _send_frame(self, number: int) -> None:
-        is_key = number % KEY_FRAME_EVERY == 0
+        is_key = number % KEY_FRAME_EVERY == 0 or self._key_frame_asked
+        self._key_frame_asked = False
         for index in range(PACKETS_PER_FRAME):
             # VP8 descriptor: S bit at the frame's start; then the P bit of the frame header.
             descriptor = b"\x10" if index == 0 else b"\x00"

@@ -125,6 +125,9 @@ class Attendee:
         except FAILURES as error:
             tally.complain(f"{kind} failed: {reason(error)}")
             return False
+        except asyncio.CancelledError:
+            tally.complain(f"{kind} failed: still trying when it was time to leave")
+            raise
         tally.succeed(kind, seconds)
         return True
 

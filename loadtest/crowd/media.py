@@ -9,6 +9,7 @@ from typing import Final
 from loadtest.clip.clip import Clip, make_clip
 from loadtest.clip.spec import ClipSpec, clip_spec, simulcast_specs
 from loadtest.crowd.broadcast import Layers
+from loadtest.media_source import SourceError
 from loadtest.scenario.model import Publish, Scenario
 
 RIDS: Final = ("q", "h", "f")
@@ -20,25 +21,27 @@ ON_MIC: Final = Publish(resolution="low")
 async def layers_of(scenario: Scenario, say: Callable[[str], None]) -> dict[str, Layers]:
     """For each group that publishes, at once or on the mic. `say` is told what takes time.
 
-    Raises `SourceError`, `ValueError` (one line)."""
-    found: dict[str, Layers] = {}
-    for name, group in scenario.groups.items():
-        publish = group.publish or (ON_MIC if group.mic is not None else None)
-        if publish is not None and group.count:
-            found[name] = await _layers(publish, say)
-    return found
+    Raises `SourceError`, one line."""
+    specs = {
+        name: _specs(publish)
+        for name, group in scenario.groups.items()
+        if group.count and (publish := group.publish or (ON_MIC if group.mic else None))
+    }
+    clips: dict[ClipSpec, Clip] = {}
+    for spec in dict.fromkeys(spec for layers in specs.values() for _, spec in layers):
+        say(f"encoding a clip of {spec.seconds:g} s: {spec.codec} {spec.size_text} ...")
+        clips[spec] = await make_clip(spec)
+    return {
+        name: tuple((rid, clips[spec]) for rid, spec in layers) for name, layers in specs.items()
+    }
 
 
-async def _layers(publish: Publish, say: Callable[[str], None]) -> Layers:
-    top = spec_of(publish)
-    if not publish.simulcast:
-        return ((None, await _clip(top, say)),)
-    return tuple([(rid, await _clip(spec, say)) for rid, spec in simulcast_specs(top, RIDS)])
-
-
-async def _clip(spec: ClipSpec, say: Callable[[str], None]) -> Clip:
-    say(f"encoding a clip of {spec.seconds:g} s: {spec.codec} {spec.size_text} ...")
-    return await make_clip(spec)
+def _specs(publish: Publish) -> tuple[tuple[str | None, ClipSpec], ...]:
+    try:
+        top = spec_of(publish)
+    except ValueError as error:
+        raise SourceError(str(error)) from error
+    return simulcast_specs(top, RIDS) if publish.simulcast else ((None, top),)
 
 
 def spec_of(publish: Publish) -> ClipSpec:

@@ -163,8 +163,6 @@ def _notes(crowd: Crowd, figures: Figures, run: Run) -> list[str]:
         notes.append(f"the tester itself was the limit: {figures.tester.why}")
     if figures.cost is None:
         notes.append("the server's processes are not known here: no cost (give --server-pid)")
-    elif figures.cost.is_mixed:
-        notes.append("packets and messages were both delivered: each bears the other's CPU, too")
     if run.scenario.networks and not run.with_networks:
         notes.append("the scenario's networks were left out (--no-network)")
     return notes
