@@ -41,6 +41,7 @@ class _Mmsghdr(ctypes.Structure):
         ("control", ctypes.c_void_p),
         ("control_length", ctypes.c_size_t),
         ("flags", ctypes.c_int),
+        ("_padding", ctypes.c_int),  # the msghdr in there is a structure of its own
         ("received", ctypes.c_uint32),
     )
 
