@@ -100,7 +100,8 @@ def _head(report: AnyReport) -> str:
         badges.append(_word("tester was the limit", classes="badge warn"))
     if any(run.interrupted for run in runs):
         badges.append(_word("interrupted", classes="badge warn"))
-    badges.append(f'<span class="muted">{_text(verdict_text(report))}</span>')
+    if verdict != "none":
+        badges.append(f'<span class="muted">{_text(verdict_text(report))}</span>')
     return f"""<header>
 <div class="kind">{_word(kind)}<button type="button" id="language">中文</button></div>
 <h1>{_text(_title(report))}</h1>
@@ -234,7 +235,7 @@ def _origin(report: AnyReport) -> str:
     facts = [
         ("command", f"<code>{_text(first.command)}</code>"),
         ("started", _text(first.started)),
-        ("measured", _text(duration(sum(run.seconds for run in runs)))),
+        ("measured for", _text(duration(sum(run.seconds for run in runs)))),
         ("machine", _text(rows.machine(first.machine))),
         ("target", _text(rows.target_name(first.target))),
         ("settings", _text(first.target.settings)),

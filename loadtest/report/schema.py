@@ -1,7 +1,11 @@
-"""The JSON file of a run: written, read again, and described by a JSON Schema."""
+"""The JSON file of a run: written, read again, and described by a JSON Schema.
+
+`python -m loadtest.report.schema` prints the schema.
+"""
 
 from __future__ import annotations
 
+import json
 from typing import Any, Final
 
 import msgspec
@@ -40,3 +44,7 @@ def decode(data: bytes) -> AnyReport:
 def json_schema() -> dict[str, Any]:
     """JSON Schema (2020-12) of what `encode` writes."""
     return {"$schema": DIALECT, **msgspec.json.schema(AnyReport)}
+
+
+if __name__ == "__main__":
+    print(json.dumps(json_schema(), indent=2))
