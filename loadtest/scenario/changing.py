@@ -23,19 +23,19 @@ def changed(scenario: Scenario, wishes: Wishes) -> Scenario:
     groups = _with_rates(groups, wishes)
     groups = _with_media(groups, wishes)
     groups = _with_pace(groups, wishes.joins_per_s)
+    if wishes.network is not None:
+        behind = viewers_of(groups) or talkers_of(groups)
+        groups = _each(groups, behind, lambda group: _but(group, network=NETWORK))
     update: dict[str, Any] = {
         "room": wishes.room,
         "seed": wishes.seed,
         "lines": wishes.lines,
         "slo": wishes.slo,
+        "groups": groups,
+        "networks": _networks(scenario, groups, wishes),
     }
     update = {key: value for key, value in update.items() if value is not None}
-    if wishes.network is not None:
-        spec = NetworkSpec().model_copy(update=wishes.network)
-        update["networks"] = {**scenario.networks, NETWORK: spec}
-        behind = viewers_of(groups) or talkers_of(groups)
-        groups = _each(groups, behind, lambda group: _but(group, network=NETWORK))
-    scenario = scenario.model_copy(update={**update, "groups": groups})
+    scenario = scenario.model_copy(update=update)
     if wishes.duration_s is None:
         return scenario
     # A pace that was asked for is kept: if it is too slow, that is for the validation to say.
@@ -147,6 +147,33 @@ def _guests(count: int, publish: Publish | None) -> Group:
     return Group(
         role="guest", count=count, join=Join(at_s=1.0), publish=publish, socket="json", mic=Mic()
     )
+
+
+def _networks(scenario: Scenario, groups: Groups, wishes: Wishes) -> dict[str, NetworkSpec]:
+    """People share a network's rate, so it grows with them: each keeps what they had. The rate of
+    flags is for each."""
+    networks = {}
+    for name, spec in scenario.networks.items():
+        before, after = _people_behind(name, scenario.groups), _people_behind(name, groups)
+        networks[name] = _at_rate(spec, after / before) if before and after else spec
+    if wishes.network is not None:
+        spec = NetworkSpec().model_copy(update=wishes.network)
+        networks[NETWORK] = _at_rate(spec, max(1, _people_behind(NETWORK, groups)))
+    return networks
+
+
+def _people_behind(network: str, groups: Groups) -> int:
+    return sum(group.count for group in groups.values() if group.network == network)
+
+
+def _at_rate(spec: NetworkSpec, factor: float) -> NetworkSpec:
+    update: dict[str, Any] = {}
+    if spec.rate_bps is not None:
+        update["rate_bps"] = spec.rate_bps * factor
+    if spec.uplink.rate_bps is not None:
+        up = {"rate_bps": spec.uplink.rate_bps * factor}
+        update["uplink"] = spec.uplink.model_copy(update=up)
+    return spec.model_copy(update=update)
 
 
 def _with_counts(groups: Groups, wishes: Wishes) -> Groups:

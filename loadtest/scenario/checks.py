@@ -9,7 +9,7 @@ from loadtest.scenario.errors import did_you_mean
 from loadtest.scenario.units import format_duration
 
 if TYPE_CHECKING:
-    from loadtest.scenario.model import Group, Limit, Scenario
+    from loadtest.scenario.model import Group, Impairment, Limit, Scenario
     from loadtest.scenario.slo_names import SloName
 
 MAX_PEOPLE: Final = 100_000
@@ -45,7 +45,17 @@ def _of_scenario(scenario: Scenario) -> Iterator[str]:
         yield f"groups: {scenario.people} people are too many; all together at most {MAX_PEOPLE}"
     if sum(group.count for group in scenario.groups.values() if group.role == "host") > 1:
         yield "groups: a room has one host; make the others guests"
+    for name, network in scenario.networks.items():
+        yield from (f"networks.{name}.{text}" for text in _of_direction(network))
+        yield from (f"networks.{name}.uplink.{text}" for text in _of_direction(network.uplink))
     yield from limit_problems(scenario.slo)
+
+
+def _of_direction(way: Impairment) -> Iterator[str]:
+    if way.jitter_s > way.delay_s:
+        yield "jitter: is longer than `delay`; nothing arrives before it was sent"
+    if way.reorder and not way.delay_s:
+        yield "reorder: needs a `delay`; else nobody is under way to be overtaken"
 
 
 def limit_problems(limits: Mapping[SloName, Limit]) -> Iterator[str]:

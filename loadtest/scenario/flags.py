@@ -73,7 +73,8 @@ def wishes_of(args: argparse.Namespace) -> Wishes:
     """Raises `ScenarioError` for a file of limits that cannot be read."""
     network = {
         "loss": args.loss,
-        "delay_s": args.delay,
+        # Nothing arrives before it was sent: what sways is delayed by as much at least.
+        "delay_s": args.jitter if args.delay is None else args.delay,
         "jitter_s": args.jitter,
         "rate_bps": args.rate,
     }
@@ -151,8 +152,14 @@ def _add_messages(group: argparse._ArgumentGroup) -> None:
 def _add_network(group: argparse._ArgumentGroup) -> None:
     _add(group, "--loss", parse_share, "SHARE", "packets lost: 5%%")
     _add(group, "--delay", parse_duration_s, "TIME", "added to each packet: 80ms")
-    _add(group, "--jitter", parse_duration_s, "TIME", "how far the delay sways: 10ms")
-    _add(group, "--rate", parse_bps, "RATE", "most that passes: 2Mbit")
+    _add(
+        group,
+        "--jitter",
+        parse_duration_s,
+        "TIME",
+        "how far the delay sways: 10ms; without --delay that is as long",
+    )
+    _add(group, "--rate", parse_bps, "RATE", "most that passes to each: 2Mbit")
 
 
 def _add(

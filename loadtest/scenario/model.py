@@ -221,12 +221,17 @@ class Impairment(Part):
 
     loss: Share = _key(0.0, "Packets lost at random.", "percent")
     delay_s: DelaySeconds = _key(0.0, "Added to each packet.", "duration", key="delay")
-    jitter_s: DelaySeconds = _key(0.0, "How far the delay sways.", "duration", key="jitter")
+    jitter_s: DelaySeconds = _key(
+        0.0, "How far the delay sways; `delay` at most.", "duration", key="jitter"
+    )
     rate_bps: BitsPerSecond | None = _key(
-        None, "Most that passes; null: no limit.", "bitrate", key="rate"
+        None,
+        "Most that passes, shared by all who are behind it; null: no limit.",
+        "bitrate",
+        key="rate",
     )
     duplicate: Share = _key(0.0, "Packets that come twice.", "percent")
-    reorder: Share = _key(0.0, "Packets that overtake those before them.", "percent")
+    reorder: Share = _key(0.0, "Packets that skip `delay` and overtake others.", "percent")
 
     @property
     def delay_ms(self) -> float:

@@ -79,6 +79,19 @@ def test_what_fits_together(group: dict[str, Any]) -> None:
     assert problems_of(group) == []
 
 
+@pytest.mark.parametrize(
+    ("network", "problem"),
+    [
+        ({"jitter": 1}, "networks.n.jitter: is longer than `delay`"),
+        ({"reorder": "1%"}, "networks.n.reorder: needs a `delay`"),
+        ({"uplink": {"delay": 1, "jitter": 2}}, "networks.n.uplink.jitter: is longer"),
+    ],
+)
+def test_what_no_network_does(network: dict[str, Any], problem: str) -> None:
+    (found,) = problems_of({"watch": {}}, networks={"n": network})
+    assert found.startswith(problem)
+
+
 def test_all_that_does_not_fit_is_told_together() -> None:
     found = problems_of(
         {"publish": {}, "watch": {}, "chat": 1, "network": "a"},

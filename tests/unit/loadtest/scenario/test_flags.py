@@ -130,12 +130,18 @@ def test_a_network_of_flags_is_for_those_who_watch() -> None:
     scenario = made("weak-network --loss 3% --jitter 5ms --rate 1Mbit --delay 40ms")
     network = scenario.networks["flags"]
     assert (network.loss, network.delay_ms, network.jitter_ms) == (0.03, 40, 5)
-    assert network.rate_bps == 1_000_000
+    assert network.rate_bps == 40_000_000, "1 Mbit/s for each of the forty"
     behind = {name: group.network for name, group in scenario.groups.items()}
     assert behind == {"host": None, "wired": "flags", "weak": "flags"}
+    assert made("weak-network --jitter 5ms").networks["flags"].delay_ms == 5
     # Where nobody watches, for those who talk.
     talk = made("danmaku-flood --loss 1%").groups
     assert (talk["host"].network, talk["crowd"].network) == (None, "flags")
+
+
+def test_a_shared_rate_grows_with_the_people_behind_it() -> None:
+    assert made("weak-network --subscribers 80").networks["weak"].rate_bps == 40_000_000
+    assert made("weak-network").networks == load_scenario("weak-network").networks
 
 
 def test_the_pace_is_that_of_all_who_come_together() -> None:
