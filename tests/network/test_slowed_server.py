@@ -5,36 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import struct
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from loadtest.rtc.light_peer import AUDIO_PT, Direction, LightPeer
-from loadtest.rtc.marker import find_mark, mark
+from loadtest.rtc.light_peer import Direction, LightPeer
+from loadtest.rtc.marker import find_mark
+from tests.support.marked_sound import MarkedSound
 from tests.support.server import LiveServer, serving
 
 DELAY_MS = 100
 PACKETS = 100
 EVERY_S = 0.005
-OPUS_TICKS = 960
 PATIENCE_S = 10.0
-
-
-class Sound:
-    """Numbered packets of one audio stream; each carries the monotonic moment of its sending."""
-
-    def __init__(self, peer: LightPeer) -> None:
-        self._peer = peer
-        self._seq = 0
-
-    def send(self) -> None:
-        ssrc, ticks = self._peer.ssrc_of("audio"), self._seq * OPUS_TICKS
-        header = struct.pack("!BBHII", 0x80, AUDIO_PT, self._seq, ticks, ssrc)
-        self._peer.send_rtp(header + mark(time.monotonic_ns()))
-        self._seq += 1
 
 
 @contextlib.asynccontextmanager
@@ -62,7 +47,7 @@ async def delays_s(server: LiveServer) -> list[float]:
 
     async with peer_of("sendonly") as source, peer_of("recvonly") as player:
         await source.connect(server.http, f"/whip/{room}", server.token("hana", "host", room))
-        sound = Sound(source)
+        sound = MarkedSound(source)
         sound.send()
         player.sample_every, player.on_rtp = 1, take
         await player.connect(server.http, f"/whep/{room}", server.token("vera", "viewer", room))

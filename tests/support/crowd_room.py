@@ -1,0 +1,52 @@
+"""A room with a light publisher and light viewers, for tests of what the crowd counts."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+
+from loadtest.clip.clip import Clip
+from loadtest.clip.spec import ClipSpec
+from loadtest.rtc.light_peer import LightPeer
+from loadtest.rtc.transport import SocketFactory
+from tests.support.clip_parts import ClipParts
+from tests.support.server import LiveServer
+
+SMALL = ClipSpec("VP8", 320, 180, 30, 800_000, seconds=2.0, gop_s=1.0)
+
+
+@contextlib.asynccontextmanager
+async def light_publisher(server: LiveServer, room: str) -> AsyncIterator[LightPeer]:
+    """A light publisher in `room`, connected; the show is live, nothing is sent yet."""
+    peer = LightPeer("sendonly", video_codecs=("VP8",))
+    token = server.token("hana", "host", room)
+    try:
+        await peer.connect(server.http, f"/whip/{room}", token)
+        yield peer
+    finally:
+        await peer.close(server.http, token)
+
+
+@contextlib.asynccontextmanager
+async def published(server: LiveServer, room: str, clip: Clip) -> AsyncIterator[ClipParts]:
+    """The same with a clip to send."""
+    async with light_publisher(server, room) as peer:
+        yield ClipParts(peer, clip)
+
+
+@contextlib.asynccontextmanager
+async def light_viewer(
+    server: LiveServer,
+    room: str,
+    *,
+    feedback: bool = False,
+    open_socket: SocketFactory | None = None,
+) -> AsyncIterator[LightPeer]:
+    """A light WHEP viewer, connected."""
+    peer = LightPeer("recvonly", feedback=feedback, open_socket=open_socket)
+    token = server.token("vera", "viewer", room)
+    try:
+        await peer.connect(server.http, f"/whep/{room}", token)
+        yield peer
+    finally:
+        await peer.close(server.http, token)
