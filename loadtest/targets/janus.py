@@ -89,7 +89,7 @@ class JanusTarget:
         self._stack = contextlib.AsyncExitStack()
         self._api: JanusApi | None = None
         self._pids: tuple[int, ...] = ()
-        self._url = ""
+        self._address = self._url = ""
         self._version = ""
         self._rooms: dict[str, _Room] = {}
         self._making_room = asyncio.Lock()
@@ -105,7 +105,7 @@ class JanusTarget:
     async def _start(self, stack: contextlib.AsyncExitStack) -> None:
         folder = stack.enter_context(folder_of("janus"))
         link = await stack.enter_async_context(isolated("janus"))
-        address = link.inside_address
+        address = self._address = link.inside_address
         write_config(folder, address=address, port=WEBSOCKET_PORT, event_loops=self._event_loops)
         self._url = f"ws://{address}:{WEBSOCKET_PORT}"
         http = await stack.enter_async_context(aiohttp.ClientSession())
@@ -159,7 +159,7 @@ class JanusTarget:
                     "room": room.number,
                     "display": who.user,
                 },
-                jsep={"type": "offer", "sdp": peer.offer()},
+                jsep={"type": "offer", "sdp": peer.offer(self._address)},
             )
             peer.accept(_sdp_of(reply))
             await peer.establish()
