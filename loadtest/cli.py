@@ -9,7 +9,6 @@ import shlex
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +17,7 @@ from rich.console import Console
 
 from loadtest.compare import comparison, growth
 from loadtest.cost.errors import CostError
+from loadtest.crowd.media import layers_of
 from loadtest.crowd.run import Run, run_scenario
 from loadtest.danmaku import DanmakuError, read_lines, sample
 from loadtest.media_source import SourceError
@@ -148,18 +148,12 @@ class Campaign:
         self._sizes: Sequence[int] = args.grow or ()
         if self._sizes and len(self._makers) > 1:
             raise TargetError("--grow goes with one --target: compare several at one size")
-        self._console = Console(stderr=True)
+        self._console = Console(stderr=True, quiet=args.quiet)
+        self._words = words
+        self._server_pids: Sequence[int] = args.server_pid
+        self._with_networks = not args.no_network
         danmaku = self._scenario.lines
-        self._template = Run(
-            scenario=self._scenario,
-            make_target=self._makers[0],
-            command=shlex.join(["lianmai", "loadtest", *words]),
-            lines=sample() if danmaku is None else read_lines(danmaku),
-            display=display_for(self._console, quiet=args.quiet),
-            say=_nothing if args.quiet else self._say,
-            server_pids=args.server_pid,
-            with_networks=not args.no_network,
-        )
+        self._lines = sample() if danmaku is None else read_lines(danmaku)
         self._interrupted = asyncio.Event()
 
     async def run(self) -> AnyReport | None:
@@ -167,6 +161,7 @@ class Campaign:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._interrupt, loop, number)
+        self._layers = await layers_of(self._scenario, self._say)
         # What lives now lives on; collecting it again and again would be lag of the tester's.
         gc.freeze()
         if self._sizes:
@@ -209,7 +204,17 @@ class Campaign:
         return rounds
 
     async def _one(self, maker: MakeTarget, scenario: Scenario) -> Report:
-        one = replace(self._template, make_target=maker, scenario=scenario)
+        one = Run(
+            scenario=scenario,
+            make_target=maker,
+            command=shlex.join(["lianmai", "loadtest", *self._words]),
+            lines=self._lines,
+            layers=self._layers,
+            display=lambda: display_for(self._console, quiet=self._console.quiet),
+            say=self._say,
+            server_pids=self._server_pids,
+            with_networks=self._with_networks,
+        )
         return await run_scenario(one, interrupted=self._interrupted)
 
     def _say(self, text: str) -> None:
@@ -233,10 +238,6 @@ def args_after(argv: Sequence[str]) -> Sequence[str]:
         elif flag in SECRETS and place + 1 < len(words):
             words[place + 1] = "..."
     return words
-
-
-def _nothing(text: str) -> None:
-    """--quiet."""
 
 
 def _at_most(limit: int) -> Callable[[str], int]:

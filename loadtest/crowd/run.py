@@ -6,16 +6,16 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
 from loadtest.cost.processes import ServerProcesses
 from loadtest.cost.tester import TesterMeter
 from loadtest.crowd.attendee import Surroundings
+from loadtest.crowd.broadcast import Layers
 from loadtest.crowd.crowd import Crowd
 from loadtest.crowd.measurement import Figures, Measurement
-from loadtest.crowd.media import layers_of
 from loadtest.crowd.networks import access_of, ensure_room, enter_networks, what_happened
 from loadtest.crowd.tally import Tally
 from loadtest.danmaku import Line
@@ -45,7 +45,10 @@ class Run:
     make_target: MakeTarget
     command: str
     lines: Sequence[Line]
-    display: Display = field(default_factory=NullDisplay)
+    layers: Mapping[str, Layers]
+    """What each group publishes (`loadtest.crowd.media.layers_of`)."""
+    display: Callable[[], Display] = NullDisplay
+    """Makes the display of one run."""
     say: Callable[[str], None] = _silent
     server_pids: Sequence[int] = ()
     with_networks: bool = True
@@ -54,11 +57,10 @@ class Run:
 async def run_scenario(run: Run, *, interrupted: asyncio.Event | None = None) -> Report:
     """Setting `interrupted` ends the run soon and reports what was measured.
 
-    Raises `TargetError`, `NetworkError`, `CostError`, `SourceError`, one line each, before
-    anybody joins; after that, failures are figures of the report."""
+    Raises `TargetError`, `NetworkError`, `CostError`, one line each, before anybody joins; after
+    that, failures are figures of the report."""
     scenario = run.scenario
     ensure_room(scenario)
-    layers = await layers_of(scenario, run.say)
     async with contextlib.AsyncExitStack() as stack:
         networks = await enter_networks(stack, scenario) if run.with_networks else {}
         target = run.make_target([network.gateway_address for network in networks.values()])
@@ -79,11 +81,10 @@ async def run_scenario(run: Run, *, interrupted: asyncio.Event | None = None) ->
                 open_sockets=lambda: crowd.open_sockets(),
             ),
             access=access_of(networks, target.info().url, scenario.people),
-            layers=layers,
+            layers=run.layers,
             before_audience=lambda: measurement.note_memory(),
         )
-        stack.enter_context(run.display)
-        live = _Live(run, target, tally)
+        live = _Live(stack.enter_context(run.display()), scenario, target, tally)
         tester = await stack.enter_async_context(TesterMeter())
         measurement = Measurement(
             tally,
@@ -181,10 +182,9 @@ def _judged(scenario: Scenario, figures: Figures, tally: Tally) -> tuple[SloResu
 class _Live:
     """Each interval as what a person sees."""
 
-    def __init__(self, run: Run, target: Target, tally: Tally) -> None:
-        scenario = run.scenario
+    def __init__(self, display: Display, scenario: Scenario, target: Target, tally: Tally) -> None:
         groups = scenario.groups.values()
-        self._display = run.display
+        self._display = display
         self._tally = tally
         self._packets = self._holes = 0
         self._state = LiveState(
