@@ -16,8 +16,8 @@ from typing import Final, NamedTuple
 
 import aiohttp
 
-from loadtest.bench.figures import percentile
 from loadtest.bench.program import Program, cpu_of, resident_bytes
+from loadtest.report.percentiles import percentile
 from loadtest.rtc.light_peer import AUDIO_PT, VIDEO_PT, LightPeer
 from loadtest.rtc.sdp import Kind
 

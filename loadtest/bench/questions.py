@@ -7,9 +7,9 @@ import asyncio
 import time
 from typing import Final, NamedTuple
 
-from loadtest.bench.figures import percentile
 from loadtest.bench.program import Program
 from loadtest.flood import Flood, sockets_for, talkers
+from loadtest.report.percentiles import percentile
 from loadtest.room_client import RoomClient
 
 PAUSE_S: Final = 0.05
