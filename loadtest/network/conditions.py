@@ -23,7 +23,7 @@ class Conditions:
     delay_ms: float = 0.0
     """One way."""
     jitter_ms: float = 0.0
-    """The delay of each packet is even in delay ± jitter, so that packets may overtake."""
+    """The delay wanders within delay ± jitter, slowly enough that packets keep their order."""
     rate_bps: float | None = None
     """Bits of IP packets a second; None: no limit."""
     queue_ms: float = DEFAULT_QUEUE_MS

@@ -40,17 +40,23 @@ async def impaired(
 ) -> AsyncIterator[ImpairedNetwork]:
     """A namespace and its link; `Conditions` alone hold in each direction.
 
-    `how` None takes netem where the kernel has it, else our own link over TUN devices. Only the
-    latter's losses follow from the seed: netem's are the kernel's own. Raises `NetworkError`.
+    `how` None takes netem where the kernel has it, else our own link over TUN devices; and ours
+    where there is jitter, because netem's shuffles the packets. Only what ours does follows from
+    the seed. Raises `NetworkError`.
     """
     if isinstance(conditions, Conditions):
         conditions = LinkConditions.both(conditions)
     async with Namespace() as namespace:
         if how is None:
-            how = "netem" if await to_its_end(netem.has_netem, namespace) else "tun"
+            how = await to_its_end(_best, namespace, conditions)
         by = _by_netem if how == "netem" else _by_tun
         async with by(namespace, conditions, seed) as network:
             yield network
+
+
+def _best(namespace: Namespace, conditions: LinkConditions) -> How:
+    jitters = conditions.downlink.jitter_ms or conditions.uplink.jitter_ms
+    return "netem" if not jitters and netem.has_netem(namespace) else "tun"
 
 
 @contextlib.asynccontextmanager

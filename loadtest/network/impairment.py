@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 
 from loadtest.network.conditions import Conditions
 from loadtest.network.loss import LossModel
+from loadtest.network.wander import Wander
 
 Packet = TypeVar("Packet")
 
@@ -49,7 +50,7 @@ class Impairment(Generic[Packet]):
         self._rate_bps = conditions.rate_bps
         self._queue_s = conditions.queue_ms / 1000
         self._delay_s = conditions.delay_ms / 1000
-        self._jitter_s = conditions.jitter_ms / 1000
+        self._wander = Wander(conditions.jitter_ms / 1000, rng)
         self._free_at = 0.0
         """When the last bit of all that is queued is sent."""
         self._under_way: list[tuple[float, int, Packet]] = []
@@ -77,15 +78,13 @@ class Impairment(Generic[Packet]):
                 self._queue_dropped += 1
                 return
             sent_at = self._free_at = starts_at + length_bytes * 8 / self._rate_bps
-        heapq.heappush(self._under_way, (sent_at + self._take_delay_s(), self._number, packet))
+        heapq.heappush(self._under_way, (self._take_arrival(sent_at), self._number, packet))
         self._number += 1
 
-    def _take_delay_s(self) -> float:
+    def _take_arrival(self, sent_at: float) -> float:
         if self.conditions.reorder and self._rng.random() < self.conditions.reorder:
-            return 0.0
-        if self._jitter_s:
-            return self._delay_s + self._jitter_s * (2 * self._rng.random() - 1)
-        return self._delay_s
+            return sent_at
+        return sent_at + self._delay_s + self._wander.take_offset_s(sent_at)
 
     def due(self, now: float) -> list[Packet]:  # hot path
         """What has arrived by now, in the order of arrival."""

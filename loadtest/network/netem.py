@@ -3,6 +3,7 @@
 Both directions are done inside the namespace, so that nothing is left when it goes: the uplink
 where packets leave, the downlink on an intermediate device (ifb) where they have arrived, because
 there trains of UDP_SEGMENT are cut up already; netem would lose a whole train as one packet.
+On the uplink it does so, should a client send trains.
 """
 
 from __future__ import annotations
