@@ -19,7 +19,7 @@ from loadtest.scenario.load import (
     load_slo,
     scenario_of_values,
 )
-from loadtest.scenario.model import Scenario
+from loadtest.scenario.model import NAMED_RESOLUTIONS, Scenario
 from loadtest.scenario.units import parse_bps, parse_duration_s, parse_per_s, parse_share
 from loadtest.scenario.wishes import LAYOUTS, Wishes
 
@@ -118,7 +118,7 @@ def _add_run(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--show", action="store_true", help="print the scenario with the flags in it, as YAML"
     )
-    group.add_argument("--room", help="room that everybody comes to")
+    group.add_argument("--room", metavar="NAME", help="room that everybody comes to")
     _add(group, "--duration", parse_duration_s, "TIME", "how long it runs: 30s, 5m")
     _add(group, "--seed", _count, "N", "of all that is drawn by chance")
     _add(group, "--slo", Path, "FILE.yaml", "limits to pass, instead of the scenario's")
@@ -130,8 +130,12 @@ def _add_people(group: argparse._ArgumentGroup) -> None:
     _add(group, "--subscribers", _count, "N", "who watch")
     _add(group, "--sockets", _count, "N", "who are there with a room socket alone")
     _add(group, "--num-per-second", _pace, "N", "how many come in a second")
-    group.add_argument("--video-resolution", choices=("high", "medium", "low"))
-    group.add_argument("--video-codec", choices=("VP8", "H264"), type=_codec)
+    group.add_argument(
+        "--video-resolution", choices=NAMED_RESOLUTIONS, help="of all who send: 720, 360, 180 lines"
+    )
+    group.add_argument(
+        "--video-codec", choices=("VP8", "H264"), type=_codec, help="of all who send"
+    )
     group.add_argument(
         "--simulcast",
         action=argparse.BooleanOptionalAction,

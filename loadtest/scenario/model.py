@@ -130,7 +130,9 @@ class Publish(Part):
 
     codec: Literal["VP8", "H264"] = _key("VP8", "Video codec.")
     resolution: Resolution = _key(
-        "medium", "high (1280x720), medium (640x360), low (320x180), or like 1280x720@25."
+        "medium",
+        "high (1280x720), medium (640x360), low (320x180), or like 1280x720@25.",
+        "resolution",
     )
     bitrate_bps: VideoBitsPerSecond | None = _key(
         None, "Video bitrate; null: as the resolution needs.", "bitrate", key="bitrate"
@@ -142,7 +144,7 @@ class Publish(Part):
     audio: Switch = _key(True, "Send Opus.")
     video: Switch = _key(True, "Send video.")
     file: FilePath | None = _key(
-        None, "Media file to send, beside the scenario file; null: a generated clip."
+        None, "Media file to send, beside the scenario file; null: a generated clip.", "path"
     )
 
     @property
@@ -212,7 +214,7 @@ class Group(Part):
     )
     mic: Mic | None = _key(None, "Their turns at the mic; null: none.")
     network: str | None = _key(
-        None, "One of `networks`, which they are behind; null: nothing is in the way."
+        None, "One of `networks`, which they are behind; null: nothing is in the way.", "name"
     )
 
 
@@ -252,26 +254,30 @@ class Limit(Part):
     """Bounds of one figure, in the unit that its name ends in."""
 
     at_least: float | None = _key(
-        None, "The figure must not be below.", key="min", allow_inf_nan=False
+        None, "The figure must not be below.", "number", key="min", allow_inf_nan=False
     )
     at_most: float | None = _key(
-        None, "The figure must not be above.", key="max", allow_inf_nan=False
+        None, "The figure must not be above.", "number", key="max", allow_inf_nan=False
     )
 
 
 class Scenario(Part):
     """One load test as data."""
 
-    name: Name = _key("custom", "Short name; reports carry it.")
+    name: Name = _key("custom", "Short name; reports carry it.", "name")
     about: str = _key("", "What it proves, in a sentence.", max_length=500)
     duration_s: RunSeconds = _key(60.0, "How long it runs.", "duration", key="duration")
     warm_up_s: Seconds = _key(
         0.0, "Left out of the figures at the start (but not of joining).", "duration", key="warm_up"
     )
-    seed: int = _key(1, "Of all that is drawn by chance; the same seed, the same run.", ge=0)
-    room: Name = _key("loadtest", "Room that everybody comes to.")
+    seed: int = _key(
+        1, "Of all that is drawn by chance; the same seed, the same run.", "whole number", ge=0
+    )
+    room: Name = _key("loadtest", "Room that everybody comes to.", "name")
     lines: FilePath | None = _key(
-        None, "Danmaku file, beside the scenario file; null: the sample that comes with the tool."
+        None,
+        "Danmaku file, beside the scenario file; null: the sample that comes with the tool.",
+        "path",
     )
     groups: dict[Name, Group] = _key(
         dict, "Who comes, by the name of the group.", min_length=1, max_length=100
