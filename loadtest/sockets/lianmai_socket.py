@@ -48,6 +48,8 @@ _FINAL: Final = frozenset(
 )
 """Refusals of a join after which the protocol asks not to come back."""
 
+_UNREAD: Final = frozenset({"rate_limited", "bad_message", "too_large"})
+
 
 class LianmaiSocket:
     """A `RoomSocket`. Make one with `connect`.
@@ -333,8 +335,9 @@ class LianmaiSocket:
         refused = refused_by(error)
         if self._welcome is not None and not self._welcome.done():
             self._welcome.set_exception(refused)
-        # Likes have no id, and nobody waits for them.
-        elif error.get("lane") == "ambient" or not self._replies.refuse(error.get("id"), refused):
+        elif _is_of_request(error) and self._replies.refuse(error.get("id"), refused):
+            return
+        else:
             self.complaints[f"refused: {refused.code}"] += 1
 
     def _seat_taken(self, subject: str) -> None:
@@ -384,3 +387,11 @@ class LianmaiSocket:
             else:
                 self.reconnects += 1
                 return
+
+
+def _is_of_request(error: Message) -> bool:
+    """A like has no `id`, either: only what is not even read is refused in the name of a request
+    without saying which (docs/protocol.md, "Talking")."""
+    if error.get("id") is not None:
+        return True
+    return error["code"] in _UNREAD and error.get("lane") != "ambient"

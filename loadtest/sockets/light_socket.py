@@ -238,7 +238,10 @@ class LightSocket(asyncio.Protocol):
             self._send(PONG, payload)
         elif opcode == CLOSE and self._peer_close is None:
             self._peer_close = Closed(*parse_close_untrusted(payload))
-            self._start_closing(payload[:2])
+            if not self._is_closing and self._transport is not None:
+                self._start_closing(payload[:2])
+                # Some servers read nothing more while they stop, our answer neither.
+                self._transport.close()
 
     def _give_up(self) -> None:
         """Nobody waits for the opening any more, nor is told of the end."""
@@ -253,8 +256,8 @@ class LightSocket(asyncio.Protocol):
         self.abort()
 
     def _start_closing(self, payload: bytes) -> None:
-        """Send our close frame, once. The peer closes TCP (RFC 6455 §7.1.1), so that the port is
-        free again at our side; if it does not, we do."""
+        """Send our close frame, once. The peer closes TCP when it has answered (RFC 6455 §7.1.1),
+        so that the port is free again at our side; if it does not, we do."""
         if self._is_closing or self._transport is None:
             return
         self._is_closing = True
