@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from typing import Final
 
@@ -45,9 +46,15 @@ async def ensure_reachable(url: str, host: str, port: int) -> None:
             "is the address right, and does a firewall let it through?"
         ) from error
     except OSError as error:
-        reason = error.strerror or str(error)
         raise TargetError(
-            f"cannot reach {url}: {reason} ({host}:{port}); is the server running, "
+            f"cannot reach {url}: {_reason(error)} ({host}:{port}); is the server running, "
             "and is the address right?"
         ) from error
     writer.close()
+
+
+def _reason(error: OSError) -> str:
+    """Without asyncio's own words around it; names that do not resolve have their own numbers."""
+    if error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)
+    return error.strerror or str(error)

@@ -47,7 +47,7 @@ class WhipSession:
     async def close(self) -> None:
         url, self._url = self._url, None
         try:
-            if url:
+            if url and not self._http.closed:
                 with contextlib.suppress(aiohttp.ClientError, PeerError, TimeoutError, OSError):
                     await end(self._http, url, self._token)
         finally:

@@ -5,24 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import random
 import signal
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
 import pytest
 
-from loadtest.clip.clip import make_clip
-from loadtest.clip.publisher import ClipPublisher
-from loadtest.clip.spec import ClipSpec
 from loadtest.network.names import owner_of
 from loadtest.rtc.light_peer import LightPeer
 from loadtest.targets.janus import JanusTarget
 from loadtest.targets.janus_api import JanusApi
 from loadtest.targets.target import Member, Refused, TargetError
+from tests.unit.loadtest.targets.crowds import publishing, receives
 
-SPEC = ClipSpec("VP8", 320, 180, 15, 150_000, seconds=2.0)
 HOST = Member("r1", "host", "host")
 
 
@@ -43,32 +38,6 @@ def namespaces() -> set[str]:
     folder = Path("/run/netns")
     names = {each.name for each in folder.iterdir()} if folder.exists() else set()
     return {name for name in names if owner_of(name) == os.getpid()}
-
-
-@contextlib.asynccontextmanager
-async def publishing(peer: LightPeer) -> AsyncIterator[ClipPublisher]:
-    publisher = ClipPublisher(peer, [(None, await make_clip(SPEC))], rng=random.Random(1))
-    sending = asyncio.create_task(publisher.run())
-    try:
-        yield publisher
-    finally:
-        sending.cancel()
-        await asyncio.gather(sending, return_exceptions=True)
-
-
-async def receives(peer: LightPeer, packets: int) -> None:
-    """Until that many came and were opened."""
-    enough = asyncio.Event()
-    opened: list[bytes] = []
-
-    def take(plain: bytes, now: float) -> None:
-        opened.append(plain)
-        if len(opened) == packets:
-            enough.set()
-
-    peer.on_rtp, peer.sample_every = take, 1
-    async with asyncio.timeout(20):
-        await enough.wait()
 
 
 @pytest.mark.parametrize("event_loops", [None, 2])
