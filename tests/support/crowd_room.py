@@ -7,8 +7,7 @@ from collections.abc import AsyncIterator
 
 from loadtest.clip.clip import Clip
 from loadtest.clip.spec import ClipSpec
-from loadtest.rtc.light_peer import LightPeer
-from loadtest.rtc.transport import SocketFactory
+from loadtest.rtc.light_peer import LightPeer, SocketFactory, VideoCodec
 from tests.support.clip_parts import ClipParts
 from tests.support.server import LiveServer
 
@@ -16,9 +15,11 @@ SMALL = ClipSpec("VP8", 320, 180, 30, 800_000, seconds=2.0, gop_s=1.0)
 
 
 @contextlib.asynccontextmanager
-async def light_publisher(server: LiveServer, room: str) -> AsyncIterator[LightPeer]:
+async def light_publisher(
+    server: LiveServer, room: str, codec: VideoCodec = "VP8"
+) -> AsyncIterator[LightPeer]:
     """A light publisher in `room`, connected; the show is live, nothing is sent yet."""
-    peer = LightPeer("sendonly", video_codecs=("VP8",))
+    peer = LightPeer("sendonly", video_codecs=(codec,))
     token = server.token("hana", "host", room)
     try:
         await peer.connect(server.http, f"/whip/{room}", token)
@@ -30,7 +31,7 @@ async def light_publisher(server: LiveServer, room: str) -> AsyncIterator[LightP
 @contextlib.asynccontextmanager
 async def published(server: LiveServer, room: str, clip: Clip) -> AsyncIterator[ClipParts]:
     """The same with a clip to send."""
-    async with light_publisher(server, room) as peer:
+    async with light_publisher(server, room, clip.spec.codec) as peer:
         yield ClipParts(peer, clip)
 
 
