@@ -55,7 +55,7 @@ class NackList:
     def _forget(self, stream: StreamCount) -> bool:
         """Drop the holes that were filled; those that are too old by now were given up."""
         gone = [number for number in self._holes if number not in stream.missing]
-        oldest = stream.next_seq - WINDOW
+        oldest = stream.highest_seq - WINDOW
         given_up = False
         for number in gone:
             hole = self._holes.pop(number)

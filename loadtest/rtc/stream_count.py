@@ -76,7 +76,7 @@ class StreamCount:
         ahead = (seq - self.next_seq) & 0xFFFF
         if ahead < _HALF:
             self._skip(ahead)
-        elif _CYCLE - ahead > WINDOW:
+        elif _CYCLE - ahead > WINDOW + 1:
             self._take_strange(seq)
         else:
             self._take_late(self.next_seq - (_CYCLE - ahead))
