@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
-import gc
-import shlex
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,25 +11,20 @@ from typing import Final
 import uvloop
 from rich.console import Console
 
-from loadtest.compare import comparison, growth
+from loadtest.campaign import Campaign
 from loadtest.cost.errors import CostError
-from loadtest.crowd.media import layers_of
-from loadtest.crowd.run import Run, run_scenario
-from loadtest.danmaku import DanmakuError, read_lines, sample
+from loadtest.danmaku import DanmakuError
 from loadtest.media_source import SourceError
 from loadtest.network.errors import NetworkError
-from loadtest.report.live import display_for
 from loadtest.report.model import Comparison, Growth, Report
 from loadtest.report.schema import AnyReport, ReportError
 from loadtest.report.terminal import print_comparison, print_growth, print_report
 from loadtest.report.write import check_writable, write_html, write_json
-from loadtest.scenario.changing import changed, viewers_of
 from loadtest.scenario.checks import MAX_PEOPLE
 from loadtest.scenario.errors import ScenarioError
-from loadtest.scenario.flags import add_scenario_arguments, answer, scenario_of
-from loadtest.scenario.model import Scenario
-from loadtest.scenario.wishes import Wishes
-from loadtest.targets.flags import MakeTarget, add_target_arguments, makers_of
+from loadtest.scenario.flags import add_scenario_arguments, answer
+from loadtest.targets.flags import add_target_arguments
+from loadtest.targets.registry import help_lines
 from loadtest.targets.target import TargetError
 from loadtest.targets.tokens import Mint
 
@@ -100,7 +91,7 @@ def run(args: argparse.Namespace, *, mint: Mint) -> int:
 
 
 def _run(args: argparse.Namespace, mint: Mint) -> int:
-    text = answer(args)
+    text = "\n".join([*help_lines(), ""]) if args.targets else answer(args)
     if text is not None:
         print(text, end="")
         return GOOD
@@ -135,97 +126,6 @@ def verdict(report: AnyReport) -> int:
     if any(not limit.met for each in reports for limit in each.slo):
         return MISSED
     return INTERRUPTED if any(each.interrupted for each in reports) else GOOD
-
-
-class Campaign:
-    """One or several runs, as the arguments ask for."""
-
-    def __init__(self, args: argparse.Namespace, mint: Mint, words: Sequence[str]) -> None:
-        """`words` are the arguments as they were written, for the report."""
-        self._scenario = scenario_of(args)
-        self._makers = makers_of(args, self._scenario, mint)
-        self._rounds: int = args.rounds
-        self._sizes: Sequence[int] = args.grow or ()
-        if self._sizes and len(self._makers) > 1:
-            raise TargetError("--grow goes with one --target: compare several at one size")
-        self._console = Console(stderr=True, quiet=args.quiet)
-        self._words = words
-        self._server_pids: Sequence[int] = args.server_pid
-        self._with_networks = not args.no_network
-        danmaku = self._scenario.lines
-        self._lines = sample() if danmaku is None else read_lines(danmaku)
-        self._interrupted = asyncio.Event()
-
-    async def run(self) -> AnyReport | None:
-        """None when it was interrupted before anything was measured."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._interrupt, loop, number)
-        self._layers = await layers_of(self._scenario, self._say)
-        # What lives now lives on; collecting it again and again would be lag of the tester's.
-        gc.freeze()
-        if self._sizes:
-            reports = await self._grow()
-            return growth(reports) if reports else None
-        rounds = await self._take_turns()
-        if not rounds:
-            return None
-        if len(self._makers) == 1 and self._rounds == 1:
-            return rounds[0][0]
-        return comparison(rounds)
-
-    def _interrupt(self, loop: asyncio.AbstractEventLoop, number: int) -> None:
-        """The first ends the run with a report, a second one at once."""
-        self._interrupted.set()
-        loop.remove_signal_handler(number)
-        self._say("ending; the report comes (again: at once, without)")
-
-    async def _grow(self) -> list[Report]:
-        reports: list[Report] = []
-        for size in self._sizes:
-            if self._interrupted.is_set():
-                break
-            self._say(f"{size} ...")
-            reports.append(await self._one(self._makers[0], resized(self._scenario, size)))
-        return reports
-
-    async def _take_turns(self) -> list[list[Report]]:
-        rounds: list[list[Report]] = []
-        for number in range(self._rounds):
-            reports: list[Report] = []
-            for maker in self._makers:
-                if self._interrupted.is_set():
-                    break
-                if self._rounds * len(self._makers) > 1:
-                    self._say(f"round {number + 1} of {self._rounds}")
-                reports.append(await self._one(maker, self._scenario))
-            if reports:
-                rounds.append(reports)
-        return rounds
-
-    async def _one(self, maker: MakeTarget, scenario: Scenario) -> Report:
-        one = Run(
-            scenario=scenario,
-            make_target=maker,
-            command=shlex.join(["lianmai", "loadtest", *self._words]),
-            lines=self._lines,
-            layers=self._layers,
-            display=lambda: display_for(self._console, quiet=self._console.quiet),
-            say=self._say,
-            server_pids=self._server_pids,
-            with_networks=self._with_networks,
-        )
-        return await run_scenario(one, interrupted=self._interrupted)
-
-    def _say(self, text: str) -> None:
-        self._console.print(text, highlight=False, markup=False)
-
-
-def resized(scenario: Scenario, size: int) -> Scenario:
-    """With that many viewers; sockets, when nobody watches."""
-    if viewers_of(scenario.groups):
-        return changed(scenario, Wishes(subscribers=size))
-    return changed(scenario, Wishes(sockets=size))
 
 
 def args_after(argv: Sequence[str]) -> Sequence[str]:

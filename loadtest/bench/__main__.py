@@ -23,6 +23,7 @@ from loadtest import cli
 from loadtest.bench.document import Measured, document
 from loadtest.bench.first_frame import FirstFrame, first_frame
 from loadtest.bench.plan import PLAN, Part
+from loadtest.campaign import Campaign
 from loadtest.report.machine import machine
 from loadtest.report.schema import AnyReport
 from loadtest.report.write import write_html, write_json
@@ -94,7 +95,7 @@ def run(part: Part, quick: bool, left_out: list[str]) -> AnyReport | None:
     cli.add_arguments(parser)
     args = parser.parse_args(words)
     try:
-        campaign = cli.Campaign(args, KeyPair.random().mint, words)
+        campaign = Campaign(args, KeyPair.random().mint, words)
         return uvloop.run(campaign.run())
     except cli.REFUSALS as error:
         left_out.append(f"{part.title}: {error}")

@@ -8,6 +8,7 @@ from typing import Final
 
 from loadtest.bench.first_frame import FirstFrame
 from loadtest.bench.plan import Part
+from loadtest.report.figures import FIGURES
 from loadtest.report.model import (
     Comparison,
     CostPoint,
@@ -19,16 +20,6 @@ from loadtest.report.model import (
 )
 from loadtest.report.schema import AnyReport
 
-RATIO_NAMES: Final = {
-    "cpu_us_per_packet": "server CPU per packet",
-    "cpu_us_per_message": "server CPU per message",
-    "memory_kib_per_viewer": "memory per viewer",
-    "memory_kib_per_socket": "memory per socket",
-    "latency_p50_ms": "latency p50",
-    "latency_p99_ms": "latency p99",
-    "chat_delay_p50_ms": "chat delay p50",
-    "chat_delay_p99_ms": "chat delay p99",
-}
 DASH: Final = "–"
 
 
@@ -165,7 +156,7 @@ def _comparison(of: Comparison) -> list[str]:
         ("figure", "target", "median", "lowest", "highest", "pairs"),
         [
             (
-                RATIO_NAMES.get(ratio.figure, ratio.figure),
+                FIGURES[ratio.figure].label.partition(",")[0],
                 ratio.other,
                 _number(ratio.median),
                 _number(ratio.lowest),

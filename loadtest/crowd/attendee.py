@@ -115,6 +115,9 @@ class Attendee:
                     await watching.close()
                 if socket is not None:
                     await socket.close()
+        if socket is not None:
+            for text, count in socket.complaints.items():
+                self._around.tally.complain(text, count)
 
     async def _counted(self, kind: Kind, part: Callable[[], Awaitable[float]]) -> bool:
         """`part` returns the seconds that it took."""
@@ -190,6 +193,7 @@ class Attendee:
             await session.close()
             raise PeerError(f"connected, but no packet in {JOIN_WITHIN_S:g} s") from None
         self._watching, self.viewer = session, peer
+        peer.on_dead = lambda: self._around.tally.complain(f"a viewer was cut off: {peer.why_dead}")
         if self._is_sampled:
             loop.call_later(IGNORE_LATENCY_S, self._sample, peer)
         return loop.time() - start

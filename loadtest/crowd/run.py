@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
+from urllib.parse import urlsplit
 
+from loadtest.cost.errors import CostError
+from loadtest.cost.listeners import find_by_port
 from loadtest.cost.processes import ServerProcesses
 from loadtest.cost.tester import TesterMeter
 from loadtest.crowd.attendee import Surroundings
@@ -19,6 +22,7 @@ from loadtest.crowd.measurement import Figures, Measurement
 from loadtest.crowd.networks import access_of, ensure_room, enter_networks, what_happened
 from loadtest.crowd.tally import Tally
 from loadtest.danmaku import Line
+from loadtest.network.addresses import is_loopback
 from loadtest.report.live import Display, LiveState, NullDisplay
 from loadtest.report.machine import machine
 from loadtest.report.model import Interval, Report, SloResult, TargetInfo
@@ -67,8 +71,7 @@ async def run_scenario(run: Run, *, interrupted: asyncio.Event | None = None) ->
         refuse_unless_able(scenario, target)
         run.say(f"{target.name}: getting ready ...")
         await stack.enter_async_context(target)
-        pids = run.server_pids or target.server_pids()
-        server = ServerProcesses(pids) if pids else None
+        server = _processes(run, target)
         tally = Tally()
         rng = random.Random(scenario.seed)
         crowd = Crowd(
@@ -167,6 +170,17 @@ def _notes(crowd: Crowd, figures: Figures, run: Run) -> list[str]:
     if run.scenario.networks and not run.with_networks:
         notes.append("the scenario's networks were left out (--no-network)")
     return notes
+
+
+def _processes(run: Run, target: Target) -> ServerProcesses | None:
+    """Given, known to the target, or found by its port when it is on this machine."""
+    pids = run.server_pids or target.server_pids()
+    where = urlsplit(target.info().url.partition(" ")[0])
+    if not pids and where.port is not None and is_loopback(where.hostname or ""):
+        # What the kernel does not tell is only a figure less.
+        with contextlib.suppress(CostError):
+            pids = find_by_port(where.port)
+    return ServerProcesses(pids) if pids else None
 
 
 def _info_of(target: Target) -> TargetInfo:

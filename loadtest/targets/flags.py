@@ -12,7 +12,7 @@ from typing import Final
 from loadtest.publisher import TOKEN_VARIABLE
 from loadtest.scenario.model import Scenario
 from loadtest.targets.lianmai import LianmaiTarget, settings_for_rates
-from loadtest.targets.registry import Surroundings, help_lines, kind_of, make_target
+from loadtest.targets.registry import Surroundings, kind_of, make_target
 from loadtest.targets.target import Target
 from loadtest.targets.tokens import Mint
 from loadtest.trust import OF_THIS_MACHINE, Trust
@@ -37,8 +37,11 @@ def add_target_arguments(group: argparse._ArgumentGroup) -> None:
         action="append",
         default=[],
         metavar="NAME[:OPTIONS]",
-        help="another server; several are compared in turn, the first with each other one. "
-        + "; ".join(line.strip() for line in help_lines()),
+        help="another server: lianmai, janus, nchan, or whip=URL,whep=URL (see --targets); several"
+        " are compared in turn, each with the first",
+    )
+    group.add_argument(
+        "--targets", action="store_true", help="print what --target takes, and its options"
     )
     group.add_argument("--token", help=f"one token for all (also in {TOKEN_VARIABLE})")
     group.add_argument("--api-key", metavar="KEY", help=f"signs tokens (also in {API_KEY})")
