@@ -38,8 +38,9 @@ NEAR_ENOUGH: Final = 0.93
 """Of the asked bitrate: below it the picture is made busier."""
 SOUND_BPS: Final = 48_000
 _ENCODERS: Final = {"VP8": "libvpx", "H264": "libx264"}
-_SOUND_SIZE: Final = PictureSize(16, 16, 1)
-"""Pictures that nobody looks at, where only the sound is wanted."""
+_SOUND_SIZE: Final = PictureSize(16, 16, 30)
+"""Pictures that nobody looks at, where only the sound is wanted; sound lasts as long as they do, so
+their rate is a usual one."""
 
 
 class EncodedFrame(NamedTuple):

@@ -28,10 +28,10 @@ KEY_FRAME_AT_MOST_EVERY_S: Final = 0.3
 
 @dataclass(slots=True)
 class PublisherStats:
-    """Since the start, all layers together. `frames` and `packets` of video and sound."""
+    """Since the start, all layers and the sound together."""
 
     frames: int = 0
-    """Pictures and pieces of sound."""
+    """Pictures."""
     packets: int = 0
     bytes: int = 0
     """RTP packets before encryption."""
@@ -65,6 +65,7 @@ class VideoLayer:
     ) -> None:
         self.stream = _stream(spec, VIDEO_CLOCK_HZ, rng)
         self.cadence = Cadence(start, clip.size.fps)
+        self.frames = 0
         self.key_frames = 0
         self._clip = clip
         self._payloads: _Payloads = (
@@ -72,7 +73,6 @@ class VideoLayer:
         )
         self._marker_every = marker_every
         self._position = 0
-        self._sent = 0
         self._key_wanted = False
         self._last_key_at: float | None = None
 
@@ -95,10 +95,10 @@ class VideoLayer:
         if self._clip.frames[self._position].is_key:
             self._key_wanted, self._last_key_at = False, now
             self.key_frames += 1
-        is_marked = self._marker_every > 0 and self._sent % self._marker_every == 0
+        is_marked = self._marker_every > 0 and self.frames % self._marker_every == 0
         cut = self._clip.payloads[self._position]
         self._position = (self._position + 1) % len(self._clip.frames)
-        self._sent += 1
+        self.frames += 1
         return self._payloads.next_frame(cut, mark(wall_ns) if is_marked else None)
 
 
@@ -159,7 +159,6 @@ class ClipSender:
         for source in self._sources:
             for frame in source.due(now, wall_ns):
                 packets += frame
-                self.stats.frames += 1
         if packets:
             self._count(packets)
         return packets
@@ -168,6 +167,7 @@ class ClipSender:
         stats = self.stats
         stats.packets += len(packets)
         stats.bytes += sum(map(len, packets))
+        stats.frames = sum(layer.frames for layer in self._layers.values())
         stats.key_frames = sum(layer.key_frames for layer in self._layers.values())
         stats.skipped = sum(source.cadence.skipped for source in self._sources)
         stats.late_ms_worst = 1000 * max(source.cadence.late_s_worst for source in self._sources)
