@@ -33,7 +33,7 @@ SEED = 20260102
 class WatchedSocket(LianmaiSocket):
     """Tells when something came in."""
 
-    news: asyncio.Event
+    news: asyncio.Event | None = None
 
     def _on_message(self, frame: bytes) -> None:
         super()._on_message(frame)
@@ -48,16 +48,15 @@ class WatchedSocket(LianmaiSocket):
         self._tell()
 
     def _tell(self) -> None:
-        # The constructor is `connect`'s business; what comes before anybody waits is seen anyway.
-        if hasattr(self, "news"):
+        if self.news is not None:
             self.news.set()
 
     async def until(self, holds: Callable[[Self], bool]) -> None:
         async with asyncio.timeout(20):
-            self.news = asyncio.Event()
+            self.news = news = asyncio.Event()
             while not holds(self):
-                self.news.clear()
-                await self.news.wait()
+                news.clear()
+                await news.wait()
 
 
 async def connected(
