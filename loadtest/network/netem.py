@@ -18,7 +18,7 @@ from loadtest.network.impairment import ImpairmentCounts
 from loadtest.network.iproute import ip, listed, tc
 from loadtest.network.loss import gilbert
 from loadtest.network.namespace import Namespace
-from loadtest.network.veth import Link
+from loadtest.network.veth import Link, no_link_local
 
 DOWNLINK: Final = "downlink"
 """Name of the intermediate device; the namespace is ours alone."""
@@ -98,7 +98,7 @@ def impair(link: Link, conditions: LinkConditions) -> None:
     ip("link", "set", "dev", link.outside_name, "gso_max_segs", "1")
     ip(*inside, "link", "set", "dev", link.inside_name, "gso_max_segs", "1")
     ip(*inside, "link", "add", DOWNLINK, "type", "ifb")
-    ip(*inside, "link", "set", DOWNLINK, "addrgenmode", "none")
+    no_link_local(*inside, name=DOWNLINK)
     ip(*inside, "link", "set", DOWNLINK, "up")
     tc(*inside, "qdisc", "add", "dev", link.inside_name, "handle", "ffff:", "ingress")
     # u32 that matches everything: not every kernel has matchall.

@@ -11,12 +11,16 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
 
 from loadtest.network.iproute import ip, to_its_end
 from loadtest.network.names import interface_names
 from loadtest.network.namespace import Namespace
 from loadtest.network.offload import switch_gro_off
 from loadtest.network.subnet import PREFIX_BITS, Subnet, claimed_subnet
+
+_IPV6: Final = Path("/proc/sys/net/ipv6")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,12 +69,17 @@ def configure(namespace: Namespace, inside: str, outside: str, subnet: Subnet) -
         ((), outside, subnet.outside),
         (("-n", namespace.name), inside, subnet.inside),
     ):
-        # No link-local IPv6: its neighbour discovery would be counted as somebody's packets.
-        ip(*where, "link", "set", name, "addrgenmode", "none")
+        no_link_local(*where, name=name)
         ip(*where, "address", "add", f"{address}/{PREFIX_BITS}", "dev", name)
         ip(*where, "link", "set", name, "up")
     # Append: of several links into one namespace, the first one stays the default.
     ip("-n", namespace.name, "route", "append", "default", "via", subnet.outside)
+
+
+def no_link_local(*where: str, name: str) -> None:
+    """No IPv6 of its own accord: neighbour discovery would be counted as somebody's packets."""
+    if _IPV6.exists():  # else the kernel knows no such setting
+        ip(*where, "link", "set", name, "addrgenmode", "none")
 
 
 def remove_interface(name: str) -> None:
