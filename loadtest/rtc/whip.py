@@ -48,7 +48,11 @@ async def negotiate(
                 return session
             if response.status != 201:
                 raise _refusal(f"{url} answered", response, body)
-            peer.accept(body)
+            try:
+                peer.accept(body)
+            except PeerError:
+                await end(http, session, token)
+                raise
             return session
     except aiohttp.ClientError as error:
         raise PeerError(f"cannot reach {url}: {error}") from error

@@ -6,18 +6,21 @@ import asyncio
 import contextlib
 import os
 import signal
+import sys
 from pathlib import Path
 
 import aiohttp
 import pytest
 
 from loadtest.network.names import owner_of
+from loadtest.network.namespace import remove_stale
 from loadtest.rtc.light_peer import LightPeer
 from loadtest.targets.janus import JanusTarget
 from loadtest.targets.janus_api import JanusApi
 from loadtest.targets.target import Member, Refused, TargetError
 from tests.unit.loadtest.targets.crowds import publishing, receives
 
+ROOT = Path(__file__).parents[4]
 HOST = Member("r1", "host", "host")
 
 
@@ -33,11 +36,11 @@ def is_running(pid: int) -> bool:
     return Path(f"/proc/{pid}").exists()
 
 
-def namespaces() -> set[str]:
+def namespaces_of(pid: int) -> set[str]:
     """Those that this process has made."""
     folder = Path("/run/netns")
     names = {each.name for each in folder.iterdir()} if folder.exists() else set()
-    return {name for name in names if owner_of(name) == os.getpid()}
+    return {name for name in names if owner_of(name) == pid}
 
 
 @pytest.mark.parametrize("event_loops", [None, 2])
@@ -46,7 +49,7 @@ async def test_viewers_receive_what_is_published(event_loops: int | None) -> Non
         janus = await stack.enter_async_context(JanusTarget(event_loops=event_loops))
         (pid,) = janus.server_pids()
         assert command_of(pid).startswith("janus --configs-folder"), "no wrapper, no ip"
-        assert namespaces()
+        assert len(namespaces_of(os.getpid())) == 1
         source = LightPeer("sendonly")
         stack.push_async_callback((await janus.publish(source, HOST)).close)
         publisher = await stack.enter_async_context(publishing(source))
@@ -61,7 +64,7 @@ async def test_viewers_receive_what_is_published(event_loops: int | None) -> Non
             assert peer.counts.packets <= publisher.stats.packets
         assert source.counts.keyframe_requests > 0, "Janus asks for a key frame for newcomers"
     assert not is_running(pid)
-    assert not namespaces()
+    assert not namespaces_of(os.getpid())
 
 
 async def test_settings_are_told() -> None:
@@ -132,3 +135,35 @@ async def test_without_root_there_is_no_namespace(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(TargetError, match=r"^janus gets a network namespace of its own, .* sudo$"):
         async with JanusTarget():
             pass
+
+
+async def test_a_killed_tester_leaves_no_janus() -> None:
+    tester = """
+import asyncio
+from loadtest.targets.janus import JanusTarget
+
+async def main():
+    async with JanusTarget() as janus:
+        print(*janus.server_pids(), flush=True)
+        await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", tester, stdout=asyncio.subprocess.PIPE, cwd=ROOT
+    )
+    assert process.stdout is not None
+    pid = int(await process.stdout.readline())
+    watched = os.pidfd_open(pid)
+    gone = asyncio.Event()
+    asyncio.get_running_loop().add_reader(watched, gone.set)
+    try:
+        process.kill()
+        await process.wait()
+        async with asyncio.timeout(10):
+            await gone.wait()
+    finally:
+        asyncio.get_running_loop().remove_reader(watched)
+        os.close(watched)
+    remove_stale()
+    assert not namespaces_of(process.pid), "the next run tidies up"

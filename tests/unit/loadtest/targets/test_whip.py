@@ -41,6 +41,20 @@ async def peer_of(direction: str) -> AsyncIterator[LightPeer]:
         await peer.close()
 
 
+@contextlib.asynccontextmanager
+async def stranger(*routes: web.AbstractRouteDef) -> AsyncIterator[str]:
+    """A server of another make; yields its address."""
+    app = web.Application()
+    app.add_routes(routes)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
 async def peers_of(program: Program) -> float:
     """Media transports, as the server's metrics count them."""
     async with aiohttp.ClientSession() as http, http.get(f"{program.url}/metrics") as response:
@@ -126,23 +140,52 @@ async def test_a_redirect_is_followed(program: Program) -> None:
         return web.Response(status=307, headers=headers)
 
     async with contextlib.AsyncExitStack() as stack:
-        app = web.Application()
-        app.router.add_post("/go/{room}", elsewhere)
-        runner = web.AppRunner(app)
-        await runner.setup()
-        stack.push_async_callback(runner.cleanup)
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        port = runner.addresses[0][1]
-        whip = await stack.enter_async_context(
-            target(program, whep=f"http://127.0.0.1:{port}/go/{{room}}")
-        )
+        url = await stack.enter_async_context(stranger(web.post("/go/{room}", elsewhere)))
+        whip = await stack.enter_async_context(target(program, whep=f"{url}/go/{{room}}"))
         source = await stack.enter_async_context(peer_of("sendonly"))
         stack.push_async_callback((await whip.publish(source, Member(room, "h", "host"))).close)
         await stack.enter_async_context(publishing(source))
         peer = await stack.enter_async_context(peer_of("recvonly"))
         stack.push_async_callback((await whip.watch(peer, Member(room, "v", "viewer"))).close)
         await receives(peer, 30)
+
+
+async def test_a_server_that_is_full_says_when_to_come_back() -> None:
+    async def full(request: web.Request) -> web.Response:
+        assert request.match_info["room"] == "a b"
+        assert "Authorization" not in request.headers, "no token was given"
+        return web.Response(status=503, headers={"Retry-After": "7"}, text="too many\nhere")
+
+    async with (
+        stranger(web.post("/whep/{room}", full)) as url,
+        WhipTarget(None, url + "/whep/{room}") as whip,
+        peer_of("recvonly") as peer,
+    ):
+        with pytest.raises(Refused) as refused:
+            await whip.watch(peer, Member("a b", "v", "viewer"))
+    assert (refused.value.code, refused.value.retry_after_s) == ("http_503", 7.0)
+    assert "\n" not in str(refused.value)
+
+
+async def test_an_answer_that_cannot_be_read_ends_the_session() -> None:
+    ended: list[str] = []
+
+    async def nonsense(request: web.Request) -> web.Response:
+        headers = {"Location": "/session/1", "Content-Type": "application/sdp"}
+        return web.Response(status=201, headers=headers, body=b"v=0\r\n")
+
+    async def end(request: web.Request) -> web.Response:
+        ended.append(request.path)
+        return web.Response()
+
+    async with (
+        stranger(web.post("/whip", nonsense), web.delete("/session/1", end)) as url,
+        WhipTarget(f"{url}/whip", None) as whip,
+        peer_of("sendonly") as peer,
+    ):
+        with pytest.raises(PeerError, match="the answer has no"):
+            await whip.publish(peer, Member("r", "h", "host"))
+    assert ended == ["/session/1"]
 
 
 async def test_nobody_there_is_one_line_with_the_address() -> None:
