@@ -106,7 +106,10 @@ class Attendee:
 
     async def leave(self) -> None:
         """Say goodbye to the server. May be repeated."""
-        watching, self._watching, self.viewer = self._watching, None, None
+        watching, self._watching = self._watching, None
+        viewer, self.viewer = self.viewer, None
+        if viewer is not None:
+            viewer.on_dead = None  # what the server closes now, we asked it to
         socket, self.socket = self.socket, None
         with contextlib.suppress(*FAILURES):
             async with asyncio.timeout(LEAVE_WITHIN_S):

@@ -102,14 +102,19 @@ def _nearest(word: str, known: Mapping[str, object]) -> str:
 
 def _lianmai(options: Options, around: Surroundings) -> Target:
     url = options.get("url")
+    slowed_ms = _number("lianmai", "slowed_ms", options.get("slowed_ms", UNSET), none=UNSET)
+    slowed, usual_name = {}, "lianmai"
+    if slowed_ms is not None:
+        slowed["LIANMAI_DEBUG_FORWARD_DELAY_MS"] = str(slowed_ms)
+        usual_name = f"lianmai:slowed_ms={slowed_ms}"
     return LianmaiTarget(
         url,
         mint=None if url is None else around.mint(),
         trust=around.trust,
-        settings=None if url is not None else around.settings,
+        settings=slowed if url is not None else {**around.settings, **slowed},
         is_behind_veth="veth" in options,
         addresses=around.addresses,
-        name=options.get("name", "lianmai"),
+        name=options.get("name", usual_name),
     )
 
 
@@ -155,6 +160,7 @@ KINDS: Final[Mapping[str, _Kind]] = {
         {
             "url": "https://HOST:PORT; needs --api-key and --api-secret, or --token",
             "veth": "start it in a network namespace, to compare with a peer that lives in one",
+            "slowed_ms": "hold its media so long on purpose, to see that the report notices",
             "name": _NAME,
         },
         _lianmai,

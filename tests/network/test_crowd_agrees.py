@@ -17,10 +17,14 @@ from aiortc import RTCPeerConnection, RTCSessionDescription
 from aiortc.contrib.media import MediaBlackhole
 
 from loadtest.clip.clip import Clip, make_clip
+from loadtest.crowd.media import layers_of
+from loadtest.crowd.run import Run, run_scenario
 from loadtest.network.conditions import Conditions, LinkConditions
 from loadtest.network.counts import LinkCounts
 from loadtest.network.impaired import ImpairedNetwork, impaired
 from loadtest.rtc.light_peer import VideoCodec
+from loadtest.scenario.load import scenario_of_text
+from loadtest.targets.registry import make_target
 from server.app_keys import MEDIA
 from tests.support.agreement import PATIENCE_S, Comparison, aiortc_reader, light_reader
 from tests.support.crowd_room import SMALL, light_publisher, light_viewer, published
@@ -198,3 +202,44 @@ async def test_a_server_slowed_on_purpose_shows_as_latency_and_not_as_silence(
     assert min(slow) >= SLOWED_MS / 1000 - 0.001
     assert statistics.median(quick) < statistics.median(slow)
     assert min(quick) > 0
+
+
+SHOW = """
+name: slowed
+about: One host, three viewers, and a limit that a slow server misses.
+duration: 7s
+warm_up: 4s
+groups:
+  host: {role: host, publish: {resolution: low}}
+  viewers: {count: 3, join: {at: 1s}, watch: {audio: 1, video: 1}}
+slo:
+  latency_p50_ms: {max: 99}
+  packet_loss_percent: {max: 0}
+  joined_percent: {min: 100}
+"""
+
+
+async def test_a_report_of_a_slowed_server_misses_the_latency_and_nothing_else() -> None:
+    scenario = scenario_of_text(SHOW, "slowed")
+    report = await run_scenario(
+        Run(
+            scenario=scenario,
+            make_target=lambda _: make_target(f"lianmai:slowed_ms={SLOWED_MS}"),
+            command="loadtest",
+            lines=(),
+            layers=await layers_of(scenario, lambda _: None),
+        )
+    )
+    assert {limit.name: limit.met for limit in report.slo} == {
+        "latency_p50_ms": False,
+        "packet_loss_percent": True,
+        "joined_percent": True,
+    }
+    latency = report.totals.latency_ms
+    assert latency is not None
+    assert latency.p50 >= SLOWED_MS - 1
+    # No second of the measured part was silent.
+    measured = [each for each in report.series if each.at_s > scenario.warm_up_s]
+    assert measured
+    assert all(each.packets > 0 for each in measured)
+    assert report.complaints == ()

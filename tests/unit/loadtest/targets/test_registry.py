@@ -30,6 +30,7 @@ def test_what_each_can_do() -> None:
     [
         ("lianmai", "lianmai"),
         ("lianmai:veth,name=ours", "ours"),
+        ("lianmai:slowed_ms=100", "lianmai:slowed_ms=100"),
         ("janus", "janus"),
         ("janus:event_loops=2", "janus:event_loops=2"),
         ("janus:event_loops=unset", "janus"),
@@ -65,6 +66,7 @@ def test_addresses_keep_their_commas_and_equal_signs() -> None:
         ("janus:event_loops=1,event_loops=2", "event_loops is given twice"),
         ("lianmai:veth=yes", "write veth, not veth=yes"),
         ("lianmai:url=http://h", "http://h needs tokens"),
+        ("lianmai:slowed_ms=fast", "slowed_ms is a number from 1, or unset, not fast"),
         ("nchan:workers=-1", "workers is a number from 1, or auto, not -1"),
         ("whip:name=x", "give a WHIP address, a WHEP address, or both"),
         ("whip=h/x", "h/x: an address starts with http:// or https://"),
@@ -83,8 +85,14 @@ def test_a_server_that_runs_needs_tokens_and_no_settings() -> None:
     assert make_target("lianmai:url=https://h", Surroundings(token="t")).name == "lianmai"
     with pytest.raises(TargetError, match="come together"):
         make_target("lianmai:url=https://h", Surroundings(api_key="k"))
-    with pytest.raises(TargetError, match="veth are for a private server"):
-        make_target("lianmai:url=https://h,veth", by_key)
+    for option in ("veth", "slowed_ms=100"):
+        with pytest.raises(TargetError, match="veth are for a private server"):
+            make_target(f"lianmai:url=https://h,{option}", by_key)
+
+
+def test_a_server_slowed_on_purpose_says_so_in_its_settings() -> None:
+    target = make_target("lianmai:slowed_ms=100", Surroundings(settings={"LIANMAI_X": "1"}))
+    assert "LIANMAI_X=1, LIANMAI_DEBUG_FORWARD_DELAY_MS=100" in target.info().settings
 
 
 def test_networks_of_a_scenario_reach_only_what_is_here() -> None:
