@@ -1,4 +1,4 @@
-"""The page of a load test in a real browser: it draws, asks nobody for anything, and runs no text."""
+"""The page of a load test in a real browser: it draws, loads nothing, and runs no text."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import msgspec
-import pytest
 from playwright.async_api import Browser, Page
 
 from loadtest.report.schema import AnyReport
@@ -50,45 +49,30 @@ async def drawn(page: Page) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize(
-    ("report", "plots"),
-    [(a_report(), 9), (an_empty_report(), 0), (a_growth(), 4), (a_comparison(), 3)],
-    ids=["report", "empty", "growth", "comparison"],
-)
-async def test_every_kind_is_drawn_for_desk_and_phone(
-    browser: Browser, tmp_path: Path, report: AnyReport, plots: int
-) -> None:
-    async with shown(browser, report, tmp_path) as page:
-        assert len(await drawn(page)) == plots
-    async with shown(browser, report, tmp_path, width=390, dark=True) as page:
-        assert len(await drawn(page)) == plots
-        assert await page.evaluate("document.documentElement.scrollWidth") == 390
+KINDS: list[tuple[AnyReport, int]] = [
+    (a_report(), 9),
+    (an_empty_report(), 0),
+    (a_growth(), 4),
+    (a_comparison(), 3),
+]
+"""With the number of plots that each has."""
 
 
-async def test_its_words_change_to_chinese_and_back(browser: Browser, tmp_path: Path) -> None:
-    async with shown(browser, a_report(), tmp_path) as page:
-        english = await drawn(page)
-        await page.click("#language")
-        assert (await drawn(page))[0] == "延迟"
-        assert await page.get_attribute("html", "lang") == "zh-CN"
-        assert await page.text_content("#plot-0 .xtitle") == "秒"
-        await page.click("#language")
-        assert await drawn(page) == english
-        assert await page.text_content("#plot-0 .xtitle") == "seconds"
-
-
-async def test_the_theme_follows_the_reader(browser: Browser, tmp_path: Path) -> None:
+async def test_every_kind_is_drawn_for_desk_and_phone(browser: Browser, tmp_path: Path) -> None:
     colors = set()
-    for dark in (False, True):
-        async with shown(browser, a_report(), tmp_path, dark=dark) as page:
-            style = "getComputedStyle(document.body).backgroundColor"
-            line = "document.querySelector('#plot-0 .scatterlayer path').style.stroke"
-            colors.add((await page.evaluate(style), await page.evaluate(line)))
-    assert len({background for background, _ in colors}) == 2
-    assert len({line for _, line in colors}) == 2
+    for report, plots in KINDS:
+        for width, dark in ((1280, False), (390, True)):
+            async with shown(browser, report, tmp_path, width=width, dark=dark) as page:
+                assert len(await drawn(page)) == plots
+                assert await page.evaluate("document.documentElement.scrollWidth") == width
+                style = "getComputedStyle(document.body).backgroundColor"
+                colors.add((dark, await page.evaluate(style)))
+    assert len({color for _, color in colors}) == len(colors) == 2
 
 
-async def test_names_from_outside_are_shown_and_not_run(browser: Browser, tmp_path: Path) -> None:
+async def test_names_from_outside_are_text_and_own_words_change_to_chinese(
+    browser: Browser, tmp_path: Path
+) -> None:
     report = msgspec.structs.replace(
         a_report(),
         scenario=NASTY,
@@ -99,10 +83,16 @@ async def test_names_from_outside_are_shown_and_not_run(browser: Browser, tmp_pa
     )
     async with shown(browser, report, tmp_path) as page:
         assert NASTY in str(await page.text_content("h1"))
-        legend = (
-            await page.locator(".plot", has_text="Messages")
-            .locator(".legendtext")
-            .first.text_content()
-        )
+        messages = page.locator(".plot", has_text="Messages")
+        legend = await messages.locator(".legendtext").first.text_content()
         assert legend == NASTY
         assert await page.locator("img").count() == 0
+
+        english = await drawn(page)
+        await page.click("#language")
+        assert (await drawn(page))[0] == "延迟"
+        assert await page.get_attribute("html", "lang") == "zh-CN"
+        assert await page.text_content("#plot-0 .xtitle") == "秒"
+        await page.click("#language")
+        assert await drawn(page) == english
+        assert await page.text_content("#plot-0 .xtitle") == "seconds"
