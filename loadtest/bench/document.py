@@ -204,6 +204,7 @@ def _doubts(reports: Iterable[Report]) -> list[str]:
         f"- {report.target.name}, {_size(report)}: {note}"
         for report in reports
         for note in (
+            *([f"the tester was the limit: {report.tester.why}"] if report.tester.why else []),
             *report.notes,
             *(f"{each.count} x {each.text}" for each in report.complaints),
         )

@@ -165,7 +165,8 @@ def _read(process: psutil.Process, last: ProcessSample | None) -> ProcessSample 
         with process.oneshot():
             times = process.cpu_times()
             memory = process.memory_info().rss
-            role = last.role if last else role_of(process.name(), process.cmdline())
+            # Read each time: a process that is just starting may yet become another program.
+            role = role_of(process.name(), process.cmdline())
     except psutil.NoSuchProcess:
         return _ended(last) if last else None
     except psutil.AccessDenied:

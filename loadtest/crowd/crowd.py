@@ -68,11 +68,12 @@ class Crowd:
         await self._until(start + duration_s)
 
     async def leave(self) -> None:
-        """Viewers first: a host who goes first would end the show around them."""
-        people = sorted(self._in.items(), key=lambda each: each[1].is_publishing)
-        for first in range(0, len(people), LEAVE_AT_ONCE):
-            some = people[first : first + LEAVE_AT_ONCE]
-            await asyncio.gather(*(self._see_off(*each) for each in some))
+        """Viewers first: with the host the show ends around them."""
+        for is_publishing in (False, True):
+            people = [each for each in self._in.items() if each[1].is_publishing == is_publishing]
+            for first in range(0, len(people), LEAVE_AT_ONCE):
+                some = people[first : first + LEAVE_AT_ONCE]
+                await asyncio.gather(*(self._see_off(*each) for each in some))
         self._in.clear()
         await asyncio.gather(*(task for tasks in self._doing.values() for task in tasks))
 

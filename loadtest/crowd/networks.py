@@ -8,7 +8,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from loadtest.crowd.attendee import Access
-from loadtest.network.addresses import addresses_for
+from loadtest.network.addresses import addresses_for, is_loopback
 from loadtest.network.conditions import Conditions, LinkConditions
 from loadtest.network.errors import NetworkError
 from loadtest.network.impaired import ImpairedNetwork, impaired
@@ -39,9 +39,15 @@ async def enter_networks(stack: contextlib.AsyncExitStack, scenario: Scenario) -
 
 
 def access_of(networks: Networks, url: str, people: int) -> dict[str, Access]:
-    """By network name; `""` is for who is behind none. Raises `NetworkError`."""
+    """By network name; `""` is for who is behind none. Raises `NetworkError`, also when a network
+    could not reach the target: it leads to this machine only."""
+    host = urlsplit(url).hostname or ""
+    if networks and not is_loopback(host):
+        raise NetworkError(
+            f"networks of a scenario lead to this machine, not to {host}: run there, or --no-network"
+        )
     direct = Access()
-    spread = addresses_for(urlsplit(url).hostname or "", people * FILES_EACH)
+    spread = addresses_for(host, people * FILES_EACH)
     if spread is not None and len(spread.addresses) > 1:
         direct = Access(udp=spread.udp, tcp=spread.tcp)
     elif spread is None:
@@ -56,7 +62,11 @@ async def what_happened(networks: Networks) -> list[str]:
     """A line for the report about each."""
     lines = []
     for name, network in networks.items():
-        counts = await network.counters()
+        try:
+            counts = await network.counters()
+        except NetworkError as error:
+            lines.append(f"network {name} broke: {error}")
+            continue
         line = f"network {name} ({network.how})"
         for way, of in (("down", counts.downlink), ("up", counts.uplink)):
             dropped = of.lost + of.queue_dropped

@@ -163,8 +163,6 @@ def _notes(crowd: Crowd, figures: Figures, run: Run) -> list[str]:
     notes: list[str] = []
     if crowd.ended_early:
         notes.append(f"ended early: {crowd.ended_early}")
-    if figures.tester.is_bottleneck:
-        notes.append(f"the tester itself was the limit: {figures.tester.why}")
     if figures.cost is None:
         notes.append("the server's processes are not known here: no cost (give --server-pid)")
     if run.scenario.networks and not run.with_networks:

@@ -113,7 +113,10 @@ class IceAgent:
         request.attributes["PRIORITY"] = _HOST_PRIORITY
         if self.controlling:
             request.attributes["ICE-CONTROLLING"] = self._tie_breaker
-            request.attributes["USE-CANDIDATE"] = None
+            # RFC 8445 §8.1.1: one pair alone is nominated, or a lite server would send to the
+            # address of whichever check came last.
+            if address == self.selected or len(self._candidates) == 1:
+                request.attributes["USE-CANDIDATE"] = None
         else:
             request.attributes["ICE-CONTROLLED"] = self._tie_breaker
         request.add_message_integrity(self._remote.pwd.encode())
@@ -151,6 +154,8 @@ class IceAgent:
     def _select(self, address: Address, now: float) -> None:
         self.selected = address
         self._check_at = now + CONSENT_EVERY_S
+        if self.controlling and len(self._candidates) > 1:
+            self._check(address, now)
 
     # --- the server's checks ---------------------------------------------------------------
 
