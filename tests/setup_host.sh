@@ -8,6 +8,7 @@ declare -A package_of=(
     [redis-server]=redis-server # the store of another make
     [ip]=iproute2               # network tests
     [janus]=janus               # the peer that load tests compare media with
+    [nginx]=nginx               # the peer that load tests compare messages with: with Nchan, below
 )
 missing=()
 for program in "${!package_of[@]}"; do
@@ -16,6 +17,9 @@ for program in "${!package_of[@]}"; do
         missing+=("${package_of[$program]}")
     fi
 done
+if [ ! -e /usr/lib/nginx/modules/ngx_nchan_module.so ]; then
+    missing+=(libnginx-mod-nchan)
+fi
 # Without it, screenshots show 中文 as boxes.
 if ! { ls /usr/share/fonts/opentype/noto/NotoSansCJK* || fc-list :lang=zh | grep -q .; } \
     >/dev/null 2>&1; then

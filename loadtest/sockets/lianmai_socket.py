@@ -287,7 +287,8 @@ class LianmaiSocket:
         if tally.log is not None:
             self._positions["log"] = tally.log
         if self._on_delay is not None:
-            for lane, delay_s in delays_of(frame, self._encoding, time.time_ns() // 1000):
+            now_us = time.time_ns() // 1000
+            for lane, delay_s in delays_of(frame, tally.kinds, self._encoding, now_us):
                 self._on_delay(lane, delay_s)
         if not self._wanted.isdisjoint(tally.kinds):
             self._read(frame)

@@ -11,8 +11,7 @@ from __future__ import annotations
 import re
 from collections import Counter, deque
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -45,10 +44,11 @@ _POSITION: Final[dict[Encoding, re.Pattern[bytes]]] = {
 _POSITIONS_BYTES: Final = 160
 _KEPT: Final = 4
 """Frames to compare with: a room has few audiences, and a reader that lags sees the last few."""
+_MIXES: Final = 500
+_Mix = tuple[tuple[tuple[Lane, int], ...], frozenset[str]]
 
 
-@dataclass(frozen=True, slots=True)
-class Tally:
+class Tally(NamedTuple):
     """What a frame holds."""
 
     lanes: tuple[tuple[Lane, int], ...]
@@ -89,6 +89,7 @@ class Tallies:
         self._types = _TYPE[encoding]
         self._position = _POSITION[encoding]
         self._known: deque[tuple[bytes, Tally]] = deque(maxlen=_KEPT)
+        self._mixes: dict[tuple[bytes, ...], _Mix] = {}
         self._is_compact = True
 
     def check(self, frame: bytes) -> None:
@@ -108,14 +109,27 @@ class Tallies:
     def _search(self, frame: bytes) -> Tally:
         if not self._is_compact:
             return tally_of(decode(frame, self._encoding))
-        kinds = Counter(self._types.findall(frame))
-        names = {kind.decode(): count for kind, count in kinds.items()}
-        if not REPLIES.isdisjoint(names):
+        lanes, kinds = self._mix(tuple(self._types.findall(frame)))
+        if not REPLIES.isdisjoint(kinds):
             # Decoded by its receiver, who takes the positions from there.
-            return Tally(_by_lane(names), frozenset(names))
-        found = self._position.findall(frame[-_POSITIONS_BYTES:])
-        positions = {name.decode(): value.decode() for name, value in found}
-        return Tally(_by_lane(names), frozenset(names), positions.get("log"), positions.get("chat"))
+            return Tally(lanes, kinds)
+        log = chat = None
+        for name, position in self._position.findall(frame[-_POSITIONS_BYTES:]):
+            if name == b"log":
+                log = position.decode()
+            else:
+                chat = position.decode()
+        return Tally(lanes, kinds, log, chat)
+
+    def _mix(self, types: tuple[bytes, ...]) -> _Mix:
+        """Lanes and kinds of these types: nearly always a mix that was seen before."""
+        mix = self._mixes.get(types)
+        if mix is None:
+            kinds = Counter(name.decode() for name in types)
+            if len(self._mixes) >= _MIXES:
+                self._mixes.clear()
+            mix = self._mixes[types] = _by_lane(kinds), frozenset(kinds)
+        return mix
 
 
 def _by_lane(kinds: Mapping[str, int]) -> tuple[tuple[Lane, int], ...]:

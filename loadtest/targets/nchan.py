@@ -11,8 +11,10 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import resource
 import shutil
 import socket
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -138,7 +140,14 @@ class NchanTarget:
         self._url = f"http://{authority}:{port}"
         path = folder / "nginx.conf"
         path.write_text(
-            config(folder, module=MODULE, host=self._host, port=port, workers=self._workers)
+            config(
+                folder,
+                module=MODULE,
+                host=self._host,
+                port=port,
+                workers=self._workers,
+                files=_files_allowed(),
+            )
         )
         http = await self._stack.enter_async_context(
             aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=MAX_POSTS))
@@ -164,6 +173,11 @@ def nginx_program() -> str:
     if found is None or not MODULE.exists():
         raise TargetError(NOT_INSTALLED)
     return found
+
+
+def _files_allowed() -> int:
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if most == resource.RLIM_INFINITY else most
 
 
 async def _version(http: aiohttp.ClientSession, status_url: str) -> str:

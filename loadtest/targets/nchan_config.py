@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Final
 
 CONNECTIONS: Final = 20_000
-"""Of each worker."""
+"""Of each worker, at most."""
+_SPARE_FILES: Final = 100
 
 _TEXT: Final = """\
 load_module {module};
@@ -49,15 +50,17 @@ http {{
 """
 
 
-def config(folder: Path, *, module: Path, host: str, port: int, workers: str) -> str:
+def config(folder: Path, *, module: Path, host: str, port: int, workers: str, files: int) -> str:
     """`/publish/CHANNEL` takes POSTs, `/subscribe/CHANNEL` WebSockets, `/status` says how it is.
-    `workers`: a number, or `auto` for one a core. Everything it writes goes into `folder`."""
+    `workers`: a number, or `auto` for one a core; each may have so many `files` open. Everything
+    that it writes goes into `folder`."""
+    connections = min(CONNECTIONS, files - _SPARE_FILES)
     return _TEXT.format(
         folder=folder,
         module=module,
         host=f"[{host}]" if ":" in host else host,
         port=port,
         workers=workers,
-        connections=CONNECTIONS,
-        files=CONNECTIONS + 1000,
+        connections=connections,
+        files=connections + _SPARE_FILES,
     )

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 import msgpack
 import pytest
 
 from loadtest.sockets.delays import MAX_DELAY_S, delays_of
 from loadtest.sockets.stamp import stamp
-from loadtest.targets.target import Encoding
+from loadtest.targets.target import Encoding, Lane
 
 NOW_US = 1_767_348_000_000_000
 
 
-def frame_of(encoding: Encoding, *messages: dict[str, object]) -> bytes:
+def delays(encoding: Encoding, *messages: Mapping[str, object]) -> list[tuple[Lane, float]]:
+    kinds = frozenset(str(message["type"]) for message in messages)
+    return delays_of(frame_of(encoding, *messages), kinds, encoding, NOW_US)
+
+
+def frame_of(encoding: Encoding, *messages: Mapping[str, object]) -> bytes:
     batch = {"messages": list(messages)}
     if encoding == "json":
         return json.dumps(batch, ensure_ascii=False, separators=(",", ":")).encode()
@@ -28,7 +34,7 @@ def sent(before_s: float) -> str:
 
 @pytest.mark.parametrize("encoding", ["json", "msgpack"])
 def test_lanes_and_delays(encoding: Encoding) -> None:
-    frame = frame_of(
+    found = delays(
         encoding,
         {"type": "question_asked", "question": {"text": sent(0.25)}},
         {"type": "question_answered", "question": {"text": sent(8)}},
@@ -37,15 +43,26 @@ def test_lanes_and_delays(encoding: Encoding) -> None:
         {"type": "chat_said", "chat": {"text": sent(0.5)}},
         {"type": "chat_said", "chat": {"text": sent(0)}},
     )
-    assert delays_of(frame, encoding, NOW_US) == [("question", 0.25), ("chat", 0.5), ("chat", 0.0)]
+    assert found == [("question", 0.25), ("chat", 0.5), ("chat", 0.0)]
 
 
 @pytest.mark.parametrize("before_s", [-0.001, MAX_DELAY_S + 1])
 def test_what_another_run_stamped_is_left_out(before_s: float) -> None:
-    frame = frame_of("json", {"type": "chat_said", "chat": {"text": sent(before_s)}})
-    assert delays_of(frame, "json", NOW_US) == []
+    said = {"type": "chat_said", "chat": {"text": sent(before_s)}}
+    assert delays("json", said) == []
+    assert delays("json", said, {"type": "question_asked", "question": {}}) == []
 
 
 def test_history_in_a_welcome_has_no_delay() -> None:
-    frame = frame_of("json", {"type": "welcome", "chat": [{"text": sent(3)}]})
-    assert delays_of(frame, "json", NOW_US) == []
+    welcome = {"type": "welcome", "chat": [{"text": sent(3)}]}
+    said = {"type": "chat_said", "chat": {"text": sent(0.5)}}
+    assert delays("json", welcome) == []
+    assert delays("json", welcome, said) == [("chat", 0.5)]
+
+
+@pytest.mark.parametrize("encoding", ["json", "msgpack"])
+def test_a_frame_of_chat_alone(encoding: Encoding) -> None:
+    said = [{"type": "chat_said", "chat": {"text": sent(n / 4)}} for n in range(50)]
+    counts = {"type": "counts", "viewers": 1}
+    assert delays(encoding, *said, counts) == [("chat", n / 4) for n in range(50)]
+    assert delays(encoding, counts) == []

@@ -125,10 +125,14 @@ def test_without_nchan_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch, tmp_p
 
 
 def test_the_configuration_binds_what_it_is_told() -> None:
-    text = config(Path("/tmp/x"), module=Path("/m.so"), host="::1", port=81, workers="auto")
+    text = config(
+        Path("/tmp/x"), module=Path("/m.so"), host="::1", port=81, workers="auto", files=1000
+    )
     assert "listen [::1]:81 " in text
     assert "worker_processes auto;" in text
     assert "load_module /m.so;" in text
+    assert "worker_connections 900;" in text
+    assert "worker_rlimit_nofile 1000;" in text
     assert text.count("{") == text.count("}")
 
 
