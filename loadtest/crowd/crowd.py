@@ -115,7 +115,6 @@ class Crowd:
             return
         match action:
             case Leave():
-                del self._in[person]
                 self._start(person, self._see_off(person, attendee))
             case Chat():
                 self._start(person, attendee.chat(action.text))
@@ -169,6 +168,9 @@ class Crowd:
         for task in doing:
             task.cancel()
         await asyncio.gather(*doing, return_exceptions=True)
+        # In one step, so that what was counted never seems to go and come back.
+        if self._in.get(person) is attendee:  # or is back already
+            del self._in[person]
         self._gone = self._gone.plus(
             [attendee.viewer.counts] if attendee.viewer is not None else [],
             [attendee.socket.counts] if attendee.socket is not None else [],
