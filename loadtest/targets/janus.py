@@ -36,7 +36,7 @@ WEBSOCKET_PORT: Final = 8188
 NOT_LIVE_RETRY_S: Final = 0.5
 ROOM_SETTINGS: Final[dict[str, int | str]] = {
     "publishers": 1000,  # 3 by default
-    "bitrate": 0,  # no REMB that lowers what publishers send
+    "bitrate": 0,  # no limit
     "fir_freq": 0,  # as by default: key frames when a viewer comes or asks
     "audiocodec": "opus",
     "videocodec": "vp8,h264",
