@@ -25,6 +25,7 @@ FMTP: Final = {
     "H264": "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f",
 }
 CLOCK_RATE: Final[dict[str, int]] = {"audio": 48_000, "video": 90_000}
+BELIEVED_HASHES: Final = ("sha-256", "sha-384", "sha-512")
 MAX_CANDIDATES: Final = 8
 
 
@@ -106,7 +107,7 @@ def parse_untrusted(sdp: str, what: str = "answer") -> Description:
             elif name == "a=candidate":
                 _take_candidate(candidates, value)
             elif not sections:
-                session[name] = value
+                _take_transport(session, name, value)
             else:
                 _take_attribute(sections[-1], name, value)
     except (ValueError, IndexError) as error:
@@ -175,7 +176,18 @@ def _take_attribute(section: Section, name: str, value: str) -> None:
         case "a=rid":
             section.rids.append(value.split()[0])
         case "a=ice-ufrag" | "a=ice-pwd" | "a=fingerprint" | "a=setup":
-            section.attributes[name] = value
+            _take_transport(section.attributes, name, value)
+
+
+def _take_transport(attributes: dict[str, str], name: str, value: str) -> None:
+    """Of several fingerprints the first whose hash is believed counts (RFC 8122 §5)."""
+    if name == "a=fingerprint" and _is_believed(attributes.get(name, "")):
+        return
+    attributes[name] = value
+
+
+def _is_believed(fingerprint: str) -> bool:
+    return fingerprint.partition(" ")[0].lower() in BELIEVED_HASHES
 
 
 def _codec_name(encoding: str) -> str:

@@ -74,6 +74,13 @@ def test_all_that_is_needed_is_read() -> None:
     assert found.live == [audio, video]
 
 
+@pytest.mark.parametrize("weak_first", [True, False])
+def test_of_several_fingerprints_one_that_is_believed_counts(weak_first: bool) -> None:
+    strong, weak = "a=fingerprint:sha-256 AA:BB\n", "a=fingerprint:sha-1 CC\n"
+    sdp = ANSWER.replace(strong, weak + strong if weak_first else strong + weak)
+    assert parse_untrusted(sdp).fingerprint == ("sha-256", b"\xaa\xbb")
+
+
 def test_the_transport_may_stand_before_the_sections() -> None:
     sdp = f"v=0\n{TRANSPORT}m=audio 9 UDP/TLS/RTP/SAVPF 111\n"
     assert parse_untrusted(sdp).ufrag == "user"
