@@ -7,6 +7,7 @@ lost; sample once a second. CPU is counted in clock ticks (10 ms on Linux).
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -96,17 +97,22 @@ class ServerProcesses:
     """The trees under `root_pids`. Raises CostError when one of them does not exist, or is this
     very process or one above it: the tester would count itself.
 
-    `sample` takes some milliseconds (it looks for new children among all processes): call it in a
-    thread when the event loop is busy, but not in two at once."""
+    `sample` takes some milliseconds (it looks for new children among all processes), so it may be
+    called in another thread than the event loop's, and in several."""
 
     def __init__(self, root_pids: Iterable[int]) -> None:
         self._roots = [_root(pid) for pid in dict.fromkeys(root_pids)]
         if not self._roots:
             raise CostError("no server process to measure: give --server-pid")
         self._known: dict[psutil.Process, ProcessSample] = {}
+        self._lock = threading.Lock()
 
     def sample(self) -> CpuSample:
         """Never raises for a process that ends meanwhile. CostError when the kernel forbids."""
+        with self._lock:
+            return self._sample()
+
+    def _sample(self) -> CpuSample:
         running = self._running()
         for process, last in self._known.items():
             if process not in running and last.is_running:

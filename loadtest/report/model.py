@@ -187,6 +187,7 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
     """From a packet's sending to the kernel's receiving it at a sampled viewer."""
     feedback: Feedback | None
     lanes: tuple[LaneTotals, ...]
+    """Over the whole run: what was sent last is waited for."""
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="report"):

@@ -14,14 +14,13 @@ Values = list[float | None]
 
 
 class Curve(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`tone` is a colour of the theme by number; `dash` a line style of plotly."""
+    """`tone` is a colour of the theme by number."""
 
     name: str
     x: list[float]
     y: Values
     tone: int = 0
     shape: Literal["line", "step", "bar", "points"] = "line"
-    dash: str = "solid"
     hollow: list[int] = []
     """Places of points to doubt: drawn as rings."""
     above: list[float] = []

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -183,3 +184,12 @@ def test_no_process_at_all() -> None:
 def test_the_tester_does_not_measure_itself(pid: int) -> None:
     with pytest.raises(CostError, match="is not the server"):
         ServerProcesses([pid])
+
+
+def test_several_threads_may_sample() -> None:
+    with python(PARENT) as process:
+        server = ServerProcesses([process.pid])
+        child = int(said(process)[0])
+        with ThreadPoolExecutor(4) as threads:
+            samples = list(threads.map(lambda _: server.sample(), range(20)))
+        assert all({row.pid for row in one.processes} == {process.pid, child} for one in samples)
