@@ -38,8 +38,16 @@ fi
 echo "tests: installing them ..." >&2
 export DEBIAN_FRONTEND=noninteractive
 log=$(mktemp)
-trap 'rm -f "$log"' EXIT
-# A service that starts by itself would hold the default port; tests start their own.
+leftovers=("$log")
+trap 'rm -f "${leftovers[@]}"' EXIT
+# A service that starts by itself would hold the default port; tests start their own. systemd asks
+# the policy, older systems the runlevel.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+    leftovers+=("$policy")
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+fi
 if ! { apt-get update -q && RUNLEVEL=1 apt-get install -y -q --no-install-recommends "${missing[@]}"; } \
     >"$log" 2>&1; then
     tail -n 20 "$log" >&2
