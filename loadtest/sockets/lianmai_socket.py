@@ -88,6 +88,7 @@ class LianmaiSocket:
         self._replies = Replies()
         self._positions: dict[str, str] = {}
         self._conn: str | None = None
+        self._is_joined = False
         self._is_leaving = False
         self._returning: asyncio.Task[None] | None = None
         self._manager: Manager | None = None
@@ -157,7 +158,7 @@ class LianmaiSocket:
     @property
     def is_open(self) -> bool:
         """Joined, and not lost (then it may be coming back)."""
-        return self._light is not None and self._light.is_open and self._welcome is None
+        return self._is_joined and self._light is not None and self._light.is_open
 
     async def chat(self, text: str) -> None:
         """Returns when the room admitted it."""
@@ -203,9 +204,13 @@ class LianmaiSocket:
         tasks = [task for task in (self._returning, self._managing) if task is not None]
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        ends = await asyncio.gather(*tasks, return_exceptions=True)
         if self._light is not None:
             await self._light.close()
+        for end in ends:
+            # Both tasks handle what may happen to them: anything else is a bug.
+            if isinstance(end, Exception):
+                raise end
 
     def wait_seat(self) -> asyncio.Future[None]:
         """Done when a seat of our own is taken; fails with `Refused` when the request ended
@@ -236,6 +241,10 @@ class LianmaiSocket:
         finally:
             self._welcome.cancel()
             self._welcome = None
+        if self._light.closed.done():
+            # Lost before this task came to read the welcome: nobody else will notice.
+            raise Refused(f"closed_{self._light.closed.result().code}")
+        self._is_joined = True
         self._take_welcome(welcome)
 
     async def _open(self) -> LightSocket:
@@ -363,10 +372,13 @@ class LianmaiSocket:
     def _on_close(self, closed: Closed) -> None:
         why = f"closed_{closed.code}"
         self._replies.refuse_all(Refused(why, f"the socket was lost: {closed.code}"))
-        if self._welcome is not None:
-            if not self._welcome.done():
-                self._welcome.set_exception(Refused(why))
-        elif not self._is_leaving:
+        if self._welcome is not None and not self._welcome.done():
+            self._welcome.set_exception(Refused(why))
+        # A join that failed is told to whoever joined, who also decides about the next one.
+        if not self._is_joined:
+            return
+        self._is_joined = False
+        if not self._is_leaving:
             self.complaints[f"a socket was lost: {closed.code} {closed.reason}".rstrip()] += 1
             if closed.code in _MAY_RETURN or closed.code in _ENDED:
                 self._returning = self._loop.create_task(self._return(), name="room-return")

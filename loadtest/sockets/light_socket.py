@@ -1,7 +1,6 @@
 """One WebSocket of thousands: an `asyncio.Protocol` over the frame core, no task and no queue.
 
-A message is handed to `on_message` inside the call that read it. A socket costs its two kernel
-buffers and some 2 KiB of objects.
+A message is handed to `on_message` inside the call that read it.
 """
 
 from __future__ import annotations
