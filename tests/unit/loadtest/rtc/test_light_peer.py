@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 
-from loadtest.bench.forwarding import LightPublisher
 from loadtest.room_client import RoomClient
 from loadtest.rtc.light_peer import (
     AUDIO_PT,
@@ -24,11 +22,12 @@ from loadtest.rtc.light_peer import (
     SrtpProfile,
 )
 from loadtest.rtc.marker import mark
+from tests.support.crowd_room import sending
 from tests.support.drop_filter import drop_every
 from tests.support.server import LiveServer, live
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-__all__ = ["live"]
+__all__ = ["live", "sending", "until"]
 ENOUGH = 60
 LOST_EVERY = 20
 
@@ -40,16 +39,6 @@ async def peer_of(direction: Direction, **options: Any) -> AsyncIterator[LightPe
         yield peer
     finally:
         await peer.close()
-
-
-@contextlib.asynccontextmanager
-async def sending(source: LightPeer) -> AsyncIterator[None]:
-    task = asyncio.create_task(LightPublisher(source, random.Random(1)).run())
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 @contextlib.asynccontextmanager
