@@ -11,14 +11,14 @@ import aiohttp
 import pytest
 from playwright.async_api import Browser
 
-from loadtest.bench.program import Program
 from loadtest.clip.clip import make_clip
 from loadtest.clip.publisher import ClipPublisher
 from loadtest.clip.spec import ClipSpec, Codec
 from loadtest.rtc.light_peer import LightPeer
+from loadtest.targets.program import Program
 from tests.browser.people import PATIENCE_MS, Person, enter
 
-FPS = 30
+FPS = 15
 SECONDS = 2.0
 ONE_AND_A_HALF_ROUNDS = round(1.5 * SECONDS * FPS)
 IN_FLIGHT = 3
@@ -80,7 +80,7 @@ async def inbound(person: Person, frames: int = 1, missing: int = 1000) -> Inbou
 async def test_chromium_plays_a_clip(
     browser: Browser, program: Program, room: str, codec: Codec
 ) -> None:
-    clip = await make_clip(ClipSpec(codec, 640, 360, FPS, 600_000, seconds=SECONDS, gop_s=1.0))
+    clip = await make_clip(ClipSpec(codec, 320, 180, FPS, 300_000, seconds=SECONDS, gop_s=1.0))
     token = program.token(room, "host", "host")
     host = LightPeer("sendonly", video_codecs=(codec,))
     async with aiohttp.ClientSession(program.url) as http:
