@@ -44,7 +44,8 @@ def access_of(networks: Networks, url: str, people: int) -> dict[str, Access]:
     host = urlsplit(url).hostname or ""
     if networks and not is_loopback(host):
         raise NetworkError(
-            f"networks of a scenario lead to this machine, not to {host}: run there, or --no-network"
+            f"networks of a scenario lead to this machine, not to {host}: run there, or leave them"
+            " out with --no-network"
         )
     direct = Access()
     spread = addresses_for(host, people * FILES_EACH)

@@ -10,7 +10,7 @@ import pytest
 from playwright.async_api import Browser, BrowserContext, async_playwright
 
 from loadtest.bench.first_frame import CHROMIUM_FLAGS
-from loadtest.bench.program import Program, serving
+from loadtest.targets.program import Program, serving
 
 FAKE_CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from playwright.async_api import Browser, Locator, Page
 
-from loadtest.bench.program import Program
+from loadtest.targets.program import Program
+from loadtest.targets.target import Role
 
 PATIENCE_MS = 15_000
 """Longest wait for anything a person waits for; a shared machine may be slow."""
@@ -80,7 +81,7 @@ class Person:
 
 
 async def enter(
-    browser: Browser, program: Program, room: str, user: str, role: str, *, locale: str = "zh-CN"
+    browser: Browser, program: Program, room: str, user: str, role: Role, *, locale: str = "zh-CN"
 ) -> Person:
     """Open the page that fits the role with a fresh token; collects console errors."""
     context = await browser.new_context(locale=locale, permissions=["camera", "microphone"])

@@ -16,8 +16,8 @@ from pathlib import Path
 from playwright.async_api import Browser, async_playwright, expect
 
 from loadtest.bench.first_frame import CHROMIUM_FLAGS
-from loadtest.bench.program import Program, serving
 from loadtest.chatter import chatter, make_bots
+from loadtest.targets.program import Program, serving
 from tests.browser.conftest import FAKE_CAMERA, SETTINGS
 from tests.browser.people import PATIENCE_MS, Person, enter
 

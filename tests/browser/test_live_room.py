@@ -8,8 +8,8 @@ import asyncio
 import aiohttp
 from playwright.async_api import Browser, expect
 
-from loadtest.bench.program import Program
 from loadtest.flood import Flood, sockets_for, talkers
+from loadtest.targets.program import Program
 from tests.browser.people import PATIENCE_MS, enter
 
 QUESTION = "这个适合油皮吗？"

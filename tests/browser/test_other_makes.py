@@ -15,9 +15,9 @@ from aiortc import RTCPeerConnection, RTCSessionDescription
 from av.video.frame import VideoFrame
 from playwright.async_api import Browser, expect
 
-from loadtest.bench.program import Program, serving
 from loadtest.publisher import TOKEN_VARIABLE
 from loadtest.room_client import RoomClient, wait_camera
+from loadtest.targets.program import Program, serving
 from tests.browser.conftest import SETTINGS
 from tests.browser.people import PATIENCE_MS, enter
 

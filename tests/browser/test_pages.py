@@ -13,7 +13,7 @@ from pathlib import Path
 from playwright.async_api import Browser, async_playwright, expect
 
 from loadtest.bench.first_frame import CHROMIUM_FLAGS
-from loadtest.bench.program import Ports, Program, serving
+from loadtest.targets.program import Ports, Program, serving
 from tests.browser.conftest import SETTINGS
 from tests.browser.people import PATIENCE_MS, Person, enter
 

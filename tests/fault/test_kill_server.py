@@ -11,8 +11,8 @@ from pathlib import Path
 
 import aiohttp
 
-from loadtest.bench.program import Ports, Program, serving
 from loadtest.room_client import RoomClient, RoomError
+from loadtest.targets.program import Ports, Program, serving
 
 ASKERS = 8
 ENOUGH = 10 * ASKERS

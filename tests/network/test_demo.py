@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 import re
 import signal
 import socket
@@ -14,11 +13,11 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from loadtest.bench.forwarding import LightPublisher
 from loadtest.room_client import RoomClient
 from loadtest.rtc.light_peer import LightPeer
 from loadtest.trust import Trust
 from tests.support.cli import Command, is_running, lianmai
+from tests.support.crowd_room import sending
 from tests.support.server import free_port
 
 ROOM = "demo"
@@ -127,13 +126,11 @@ async def test_who_takes_the_show_over_keeps_it(tmp_path: Path) -> None:
         async with aiohttp.ClientSession() as http:
             peer = LightPeer("sendonly")
             await peer.connect(http, page.replace("/console/", "/whip/"), token)
-            sending = asyncio.create_task(LightPublisher(peer, random.Random(1)).run())
             try:
-                await command.wait_output("the synthetic host has left: you took its place")
-                assert not any("whip_encoder" in name for name in command.descendant_names())
+                async with sending(peer):
+                    await command.wait_output("the synthetic host has left: you took its place")
+                    assert not any("whip_encoder" in name for name in command.descendant_names())
             finally:
-                sending.cancel()
-                await asyncio.gather(sending, return_exceptions=True)
                 await peer.close()
         assert await command.interrupt() == 0
 

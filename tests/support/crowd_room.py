@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import random
 from collections.abc import AsyncIterator
 
-from loadtest.clip.clip import Clip
+from loadtest.clip.clip import Clip, make_clip
+from loadtest.clip.publisher import ClipPublisher
 from loadtest.clip.spec import ClipSpec
 from loadtest.rtc.light_peer import LightPeer, SocketFactory, VideoCodec
 from tests.support.clip_parts import ClipParts
 from tests.support.server import LiveServer
 
+SEED = 1
 SMALL = ClipSpec("VP8", 320, 180, 30, 800_000, seconds=2.0, gop_s=1.0)
 
 
@@ -26,6 +30,18 @@ async def light_publisher(
         yield peer
     finally:
         await peer.close(server.http, token)
+
+
+@contextlib.asynccontextmanager
+async def sending(peer: LightPeer) -> AsyncIterator[None]:
+    """A clip leaves `peer`, over and over, as publishers of a crowd send it."""
+    publisher = ClipPublisher(peer, [(None, await make_clip(SMALL))], rng=random.Random(SEED))
+    task = asyncio.create_task(publisher.run(), name="publisher")
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 @contextlib.asynccontextmanager

@@ -13,7 +13,8 @@ from aiortc import RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import AudioStreamTrack, VideoStreamTrack
 
 from loadtest.rtc.light_peer import CM_SHA1, LightPeer, PeerError
-from tests.unit.loadtest.rtc.test_light_peer import sending, until
+from tests.support.crowd_room import sending
+from tests.unit.loadtest.rtc.test_light_peer import until
 
 
 @contextlib.asynccontextmanager
