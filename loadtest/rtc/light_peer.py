@@ -7,6 +7,7 @@ but what keeps it alive, unless `feedback` is asked for; then it sends what a br
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import secrets
 import socket
 import time
@@ -311,8 +312,8 @@ class LightPeer:
 
     @property
     def counts(self) -> PeerCounts:
-        """The counters of this moment; the object is updated by the next look."""
-        counts = self._counts
+        """The counters of this moment, as a value of its own."""
+        counts = dataclasses.replace(self._counts)
         media = [each for each in self.streams.values() if each.kind != "rtx"]
         counts.packets, counts.bytes = self.packets, self.bytes
         counts.holes = sum(each.holes for each in media)

@@ -108,7 +108,7 @@ class PeerTransport:
         self._progress()
         try:
             async with asyncio.timeout(timeout_s):
-                await self._ready
+                await asyncio.shield(self._ready)
         except TimeoutError as error:
             raise PeerError(self._why_late(timeout_s)) from error
         finally:
@@ -157,9 +157,8 @@ class PeerTransport:
             self._loop.remove_reader(self.socket)
             self.socket.close()
         if not self._ready.done():
-            self._ready.cancel()
-        elif not self._ready.cancelled():
-            self._ready.exception()  # seen: nobody may have waited for it
+            self._ready.set_exception(PeerError("the peer was closed while it connected"))
+        self._ready.exception()  # seen: nobody may have waited for it
 
     # --- inside ----------------------------------------------------------------------------
 
@@ -172,10 +171,9 @@ class PeerTransport:
             except OSError:
                 continue
             self._take(data, source)
-            # The rest belongs to the owner, who reads it in batches.
             self._progress()
             if self.srtp is not None:
-                break
+                break  # the rest belongs to the owner, who reads it in batches
 
     def _take(self, data: bytes, source: Address) -> None:
         """Told apart by the first byte (RFC 7983)."""
@@ -213,6 +211,8 @@ class PeerTransport:
     def _settle(self, dtls: DtlsEndpoint) -> None:
         if dtls.keys is not None and self.srtp is None:
             self.srtp = SrtpContext(dtls.keys)
+            # What comes from here on stays in the socket for the owner.
+            self._loop.remove_reader(self.socket)
             if not self._ready.done():
                 self._ready.set_result(None)
         if dtls.failure is not None and not self._ready.done():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -21,7 +20,6 @@ from loadtest.rtc.light_peer import (
     PeerError,
     SrtpProfile,
 )
-from loadtest.rtc.marker import mark
 from tests.support.crowd_room import sending
 from tests.support.drop_filter import drop_every
 from tests.support.server import LiveServer, live
@@ -183,15 +181,9 @@ async def test_a_publisher_answers_nacks_of_the_server(live: LiveServer) -> None
 async def test_latency_is_read_from_marks(live: LiveServer) -> None:
     room = live.new_room()
     delays: list[float] = []
-    async with show(live, room) as source, peer_of("recvonly") as player:
-        send = source.send_rtp
-        loop = asyncio.get_running_loop()
+    loop = asyncio.get_running_loop()
+    async with show(live, room), peer_of("recvonly") as player:
         started = loop.time()
-
-        def marked(plain: bytes) -> None:
-            send(plain + mark(time.time_ns()) if plain[1] & 0x80 else plain)
-
-        source.send_rtp = marked  # type: ignore[method-assign]  # stamps what ends a picture
         await player.connect(live.http, f"/whep/{room}", live.token("vera", "viewer", room))
         await until(lambda: player.packets > 50)
         assert not player.reads_whole or player._reception._follow_budget
