@@ -26,14 +26,30 @@ video => {
 """
 
 HEARD = """
-async wanted => {
-  const stats = await window.lianmaiRoom.media.downlink.getStats();
-  const heard = [...stats.values()].filter(
-    report => report.type === 'inbound-rtp' && report.kind === 'audio'
-      && report.totalAudioEnergy > 0);
-  return heard.length >= wanted;
+async ([wanted, patienceMs]) => {
+  const isAudible = video => !video.muted && !video.paused && video.volume > 0;
+  const audible = () => new Set([...document.querySelectorAll('video')].filter(isAudible)
+    .flatMap(video => video.srcObject?.getAudioTracks() ?? [])
+    .filter(track => track.enabled).map(track => track.id));
+  const energies = async () => {
+    const tracks = audible();
+    const stats = await window.lianmaiRoom.media.downlink.getStats();
+    return new Map([...stats.values()]
+      .filter(of => of.type === 'inbound-rtp' && of.kind === 'audio')
+      .filter(of => tracks.has(of.trackIdentifier))
+      .map(of => [of.id, of.totalAudioEnergy]));
+  };
+  const first = await energies();
+  const giveUp = performance.now() + patienceMs;
+  for (;;) {
+    const heard = [...await energies()].filter(([id, energy]) => energy > (first.get(id) ?? 0));
+    if (heard.length >= wanted || performance.now() > giveUp) return heard.length;
+    await new Promise(done => setTimeout(done, 50));
+  }
 }
 """
+"""How many incoming streams gave sound since the call, out of elements that are not muted. Waits
+in the page: Playwright's `wait_for_function` takes the promise of an async function for true."""
 
 
 @dataclass
@@ -68,8 +84,19 @@ class Person:
         return count
 
     async def wait_heard(self, sources: int) -> None:
-        """Until that many incoming audio streams carried sound (the fake microphone beeps)."""
-        await self.page.wait_for_function(HEARD, arg=sources, timeout=PATIENCE_MS)
+        """Until that many incoming audio streams gave sound (the fake microphone beeps) out of
+        what this person has on; who is asked to tap for sound, as viewers are, does so."""
+        unmute = self.by_id("unmute")
+        if await unmute.is_visible():
+            await unmute.click()
+        heard = await self.heard(sources, PATIENCE_MS)
+        assert heard >= sources, f"{self.user} hears {heard} of {sources}"
+
+    async def heard(self, sources: int, patience_ms: float) -> int:
+        """How many incoming audio streams give sound, once it is `sources` or time is up."""
+        count = await self.page.evaluate(HEARD, [sources, patience_ms])
+        assert isinstance(count, int)
+        return count
 
     async def wait_no_picture(self, seat: int) -> None:
         await self.by_id(f"stage-video-{seat}").wait_for(state="hidden", timeout=PATIENCE_MS)

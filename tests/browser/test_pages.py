@@ -17,6 +17,9 @@ from loadtest.targets.program import Ports, Program, serving
 from tests.browser.conftest import SETTINGS
 from tests.browser.people import PATIENCE_MS, Person, enter
 
+TWO_BEEPS_MS = 2_000
+"""In which the fake microphone beeps at least once."""
+
 
 async def wait_phase(person: Person, phase: str) -> None:
     await expect(person.page.locator("body")).to_have_attribute(
@@ -76,6 +79,19 @@ async def test_a_viewer_asks_for_the_mic_and_leaves_by_himself(
     await guest.by_id("raise-hand").click()
     await guest.page.get_by_test_id("confirm-ok").click()
     await viewer.wait_no_picture(1)
+
+
+async def test_sound_begins_with_a_tap_and_can_be_turned_off(
+    browser: Browser, program: Program, room: str
+) -> None:
+    await go_live(browser, program, room)
+    viewer = await enter(browser, program, room, "viewer", "viewer")
+    await viewer.wait_picture(0)
+    assert await viewer.heard(1, TWO_BEEPS_MS) == 0
+    await viewer.wait_heard(1)
+    await viewer.by_id("sound").click()
+    assert await viewer.heard(1, TWO_BEEPS_MS) == 0
+    await viewer.wait_heard(1)
 
 
 async def test_pages_come_back_by_themselves_after_kill_9(browser: Browser, tmp_path: Path) -> None:
