@@ -15,6 +15,7 @@ from loadtest.bench.first_frame import ffmpeg_host, measure
 from loadtest.bench.plan import PLAN
 from loadtest.cli import FAILED, INTERRUPTED, MISSED
 from loadtest.report.model import Comparison, Growth, Report
+from loadtest.report.schema import AnyReport
 from loadtest.report.write import read_json
 from loadtest.targets.program import serving
 from tests.support.cli import lianmai
@@ -132,7 +133,8 @@ def test_the_page_has_every_kind_of_report() -> None:
     growth, comparison, one = a_growth(), a_comparison(), a_report()
     assert isinstance(growth, Growth)
     assert isinstance(comparison, Comparison)
-    parts = list(zip(PLAN, (growth, comparison, one), strict=False))
+    reports: tuple[AnyReport, ...] = (growth, comparison, one)
+    parts = list(zip(PLAN, reports, strict=False))
     page = document(
         Measured("2027-01-01", "make bench", MACHINE, None, parts, ["no janus"]), "## X"
     )
