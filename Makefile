@@ -37,7 +37,8 @@ fmt: setup ## format, and mend what ruff can
 fuzz: setup ## the fuzz targets, long
 	@HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest tests/fuzz --timeout=3600 $(ARGS)
 
-bench: setup ## the benchmarks, with a report in bench-report/
+bench: setup ## the benchmarks, into docs/benchmarks.md (ARGS=--quick only tries them)
+	-@tests/setup_host.sh
 	@$(BIN)/python -m loadtest.bench $(ARGS)
 
 docs: setup ## docs that are made from code

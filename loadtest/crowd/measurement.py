@@ -77,11 +77,11 @@ class Measurement:
         number = 0
         while True:
             number += 1
-            await _sleep_until(start + number * INTERVAL_S)
             if self._began is None and last.at - start >= warm_up_s - INTERVAL_S / 2:
                 self._tester.begin()
                 self._tally.begin_measuring()
                 self._began = last
+            await _sleep_until(start + number * INTERVAL_S)
             now = await self._moment()
             self._close_interval(last, now, start)
             last = now

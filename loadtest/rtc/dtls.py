@@ -18,6 +18,9 @@ DtlsRole = Literal["client", "server"]
 DTLS_1_2: Final = 0xFEFD
 """Its wire number (RFC 6347 §4.1): pyOpenSSL names only the TLS versions."""
 MTU_BYTES: Final = 1200
+FIRST_REPEAT_S: Final = 0.05
+"""As browsers repeat an unanswered flight, then twice as late each time. OpenSSL's own timer
+starts at a second, which a crowd would report as a slow server."""
 _RECORD_HEADER_BYTES: Final = 13
 _READ_BYTES: Final = 65_536
 _HASHES: Final = {
@@ -55,9 +58,9 @@ def _context(profiles: tuple[SrtpProfile, ...]) -> SSL.Context:
 class DtlsEndpoint:
     """One side of one association.
 
-    `start`, then `take_untrusted` and `handle_timeout`; after each send what `poll_transmit`
-    gives. `keys` are there once it succeeded; `failure` says why it never will; `is_closed` is
-    the peer's close_notify.
+    `start`, then `take_untrusted` and `handle_timeout`, with seconds of any clock that never goes
+    back; after each send what `poll_transmit` gives. `keys` are there once it succeeded; `failure`
+    says why it never will; `is_closed` is the peer's close_notify.
     """
 
     def __init__(
@@ -73,6 +76,9 @@ class DtlsEndpoint:
         self._profiles = profiles
         self._fingerprint = fingerprint
         self._out: list[bytes] = []
+        self._flight: list[bytes] = []
+        self._repeat_at: float | None = None
+        self._repeat_s = FIRST_REPEAT_S
         self._connection = SSL.Connection(_context(profiles))
         self._connection.set_ciphertext_mtu(MTU_BYTES)
         if role == "client":
@@ -80,33 +86,41 @@ class DtlsEndpoint:
         else:
             self._connection.set_accept_state()
 
-    def start(self) -> None:
+    def start(self, now: float) -> None:
         """The client speaks first; the server waits."""
-        self._step()
+        self._step(now)
 
-    def take_untrusted(self, datagram: bytes) -> None:
+    def take_untrusted(self, datagram: bytes, now: float) -> None:
         if len(datagram) >= _RECORD_HEADER_BYTES and not self.is_closed:
             self._connection.bio_write(datagram)
-            self._step()
+            self._step(now)
 
-    def timeout_s(self) -> float | None:
-        """Seconds until `handle_timeout`, None when nothing is to be repeated."""
+    def next_deadline(self, now: float) -> float | None:
+        """When to call `handle_timeout`, None when nothing is to be repeated."""
         if self.keys is not None or self.failure is not None:
             return None
-        return self._connection.DTLSv1_get_timeout()
+        own_s = self._connection.DTLSv1_get_timeout()
+        deadlines = [None if own_s is None else now + own_s, self._repeat_at]
+        return min((each for each in deadlines if each is not None), default=None)
 
-    def handle_timeout(self) -> None:
-        """Repeat an unanswered flight."""
+    def handle_timeout(self, now: float) -> None:
+        """Repeat an unanswered flight, if it is time."""
+        if self.keys is not None:
+            return
+        if self._repeat_at is not None and now >= self._repeat_at:
+            self._out += self._flight
+            self._repeat_s *= 2
+            self._repeat_at = now + self._repeat_s
         try:
             self._connection.DTLSv1_handle_timeout()
         except SSL.Error as error:
             self.failure = f"DTLS gave up: {_reason(error)}"
-        self._collect()
+        self._collect(now)
 
     def poll_transmit(self) -> bytes | None:
         return self._out.pop(0) if self._out else None
 
-    def _step(self) -> None:
+    def _step(self, now: float) -> None:
         try:
             if self.keys is None and self.failure is None:
                 self._connection.do_handshake()
@@ -121,7 +135,7 @@ class DtlsEndpoint:
                 self.failure = f"the DTLS handshake failed: {_reason(error)}"
             else:
                 self.is_closed = True
-        self._collect()
+        self._collect(now)
 
     def _finish(self) -> None:
         certificate = self._connection.get_peer_certificate(as_cryptography=True)
@@ -149,12 +163,15 @@ class DtlsEndpoint:
         local, remote = (client, server) if self._role == "client" else (server, client)
         self.keys = SrtpKeys(profile, local, remote)
 
-    def _collect(self) -> None:
+    def _collect(self, now: float) -> None:
         try:
             output = self._connection.bio_read(_READ_BYTES)
         except SSL.WantReadError:
             return
-        self._out += _datagrams(output)
+        self._flight = _datagrams(output)
+        self._repeat_s = FIRST_REPEAT_S
+        self._repeat_at = now + self._repeat_s
+        self._out += self._flight
 
 
 def _datagrams(output: bytes) -> list[bytes]:

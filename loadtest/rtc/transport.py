@@ -181,7 +181,7 @@ class PeerTransport:
         if first < 4:
             self.ice.handle_untrusted(data, source, self._loop.time())
         elif 20 <= first < 64 and self._dtls is not None and source in self.ice.valid:
-            self._dtls.take_untrusted(data)
+            self._dtls.take_untrusted(data, self._loop.time())
         elif 128 <= first < 192 and self.srtp is None:
             self._on_packet(data)
 
@@ -194,7 +194,7 @@ class PeerTransport:
         if self._dtls is not None and self.ice.selected is not None:
             if not self._has_said_hello:
                 self._has_said_hello = True
-                self._dtls.start()
+                self._dtls.start(self._loop.time())
             while (datagram := self._dtls.poll_transmit()) is not None:
                 self._send_to(datagram, self.ice.selected)
             self._settle(self._dtls)
@@ -227,9 +227,10 @@ class PeerTransport:
 
     def _arm(self) -> None:
         deadline = None if self.death else self.ice.next_deadline()
-        dtls_s = self._dtls.timeout_s() if self._dtls is not None else None
-        if dtls_s is not None:
-            at = self._loop.time() + max(dtls_s, _SHORTEST_TIMER_S)
+        now = self._loop.time()
+        repeat_at = self._dtls.next_deadline(now) if self._dtls is not None else None
+        if repeat_at is not None:
+            at = max(repeat_at, now + _SHORTEST_TIMER_S)
             deadline = at if deadline is None else min(at, deadline)
         if self._alarm is not None:
             if deadline is not None and self._alarm.when() <= deadline:
@@ -242,6 +243,6 @@ class PeerTransport:
     def _wake(self, deadline: float) -> None:
         self._alarm = None
         if self._dtls is not None and self.srtp is None and self._has_said_hello:
-            self._dtls.handle_timeout()
+            self._dtls.handle_timeout(max(deadline, self._loop.time()))
         self.ice.handle_timeout(max(deadline, self._loop.time()))
         self._progress()

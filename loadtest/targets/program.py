@@ -98,6 +98,8 @@ async def running(
                 stdout=output,
                 stderr=output,
                 env=env,
+                # Ctrl-C is for the tester, who reports first and ends its servers then.
+                start_new_session=True,
             )
         except OSError as error:
             raise TargetError(f"cannot run {command[0]}: {error.strerror}") from error
