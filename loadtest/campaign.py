@@ -142,10 +142,10 @@ def growth(reports: Sequence[Report]) -> Growth:
 
 
 def _point(report: Report) -> CostPoint:
-    cost, last = report.cost, report.series[-1] if report.series else None
+    cost = report.cost
     return CostPoint(
-        viewers=last.viewers if last else 0,
-        sockets=last.sockets if last else 0,
+        viewers=max((each.viewers for each in report.series), default=0),
+        sockets=max((each.sockets for each in report.series), default=0),
         cpu_us_per_packet=cost.cpu_us_per_packet if cost else None,
         cpu_us_per_message=cost.cpu_us_per_message if cost else None,
         memory_kib_per_viewer=cost.memory_kib_per_viewer if cost else None,

@@ -13,6 +13,7 @@ from loadtest.report.model import (
     Comparison,
     CostPoint,
     Growth,
+    Interval,
     LaneTotals,
     Machine,
     Percentiles,
@@ -114,7 +115,7 @@ def _media_growth(points: Iterable[CostPoint]) -> list[str]:
 
 def _messages(reports: Iterable[Report]) -> list[str]:
     rows = [
-        _lane(report, lane, report.series[-1].sockets if report.series else 0)
+        _lane(report, lane)
         for report in reports
         for lane in report.totals.lanes
         if lane.delay_ms is not None
@@ -126,13 +127,13 @@ def _messages(reports: Iterable[Report]) -> list[str]:
     )  # fmt: skip
 
 
-def _lane(report: Report, lane: LaneTotals, sockets: int) -> tuple[str, ...]:
+def _lane(report: Report, lane: LaneTotals) -> tuple[str, ...]:
     cost = report.cost
     share = 100 * lane.delivered / lane.expected if lane.expected else None
     if lane.lost is not None and lane.sent:
         share = 100 * (lane.sent - lane.lost) / lane.sent
     return (
-        str(sockets),
+        str(_most(report, lambda each: each.sockets)),
         lane.lane,
         str(lane.sent),
         _number(share),
@@ -213,10 +214,14 @@ def _doubts(reports: Iterable[Report]) -> list[str]:
 
 
 def _size(report: Report) -> str:
-    last = report.series[-1] if report.series else None
-    if last is None:
-        return "nobody"
-    return f"{last.viewers} viewers" if last.viewers else f"{last.sockets} sockets"
+    viewers = _most(report, lambda each: each.viewers)
+    return (
+        f"{viewers} viewers" if viewers else f"{_most(report, lambda each: each.sockets)} sockets"
+    )
+
+
+def _most(report: Report, count: Callable[[Interval], int]) -> int:
+    return max(map(count, report.series), default=0)
 
 
 def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

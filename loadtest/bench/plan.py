@@ -27,7 +27,7 @@ PLAN: Final = (
         "Forwarding: what each more viewer costs",
         "One host sends VP8 at 1.2 Mbit/s and Opus, viewers only count. Server and tester share"
         " the machine, over loopback.",
-        "one-host-many-viewers --video-resolution high --grow 1,10,50,100,200",
+        "one-host-many-viewers --video-resolution high --duration 26s --grow 1,10,50,100,200,400",
         "one-host-many-viewers --video-resolution low --duration 16s --grow 1,3",
     ),
     Part(
@@ -35,8 +35,8 @@ PLAN: Final = (
         "Forwarding beside Janus",
         "The same stream to 100 viewers, each server in a network namespace of its own behind a"
         " veth pair, GRO off at the reader; in turn.",
-        "one-host-many-viewers --video-resolution high --target lianmai --target janus"
-        " --target janus:event_loops=2 --rounds 2",
+        "one-host-many-viewers --video-resolution high --duration 26s --target lianmai"
+        " --target janus --target janus:event_loops=2 --rounds 2",
         "one-host-many-viewers --video-resolution low --subscribers 3 --duration 16s"
         " --target lianmai --target janus",
     ),
@@ -45,7 +45,8 @@ PLAN: Final = (
         "Chat: what each more socket costs",
         "100 danmaku a second, the whole path: socket in, limits, lanes, room log on disk"
         " (fsync), fan-out, socket out.",
-        "--sockets 1000 --danmaku-rate 100/s --num-per-second 150 --grow 100,1000,3000",
+        "--sockets 3000 --danmaku-rate 100/s --num-per-second 150 --duration 45s"
+        " --grow 100,1000,3000",
         "--sockets 50 --danmaku-rate 20/s --num-per-second 50 --duration 8s --grow 10,50",
     ),
     Part(
