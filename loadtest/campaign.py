@@ -37,9 +37,11 @@ class Campaign:
     def __init__(self, args: argparse.Namespace, mint: Mint, words: Sequence[str]) -> None:
         """`words` are the arguments as they were written, for the report."""
         self._scenario = scenario_of(args)
-        self._makers = makers_of(args, self._scenario, mint)
         self._rounds: int = args.rounds
         self._sizes: Sequence[int] = args.grow or ()
+        # The fewest people say the most each: what a private server grants must suffice for them.
+        smallest = resized(self._scenario, min(self._sizes)) if self._sizes else self._scenario
+        self._makers = makers_of(args, smallest, mint)
         if self._sizes and len(self._makers) > 1:
             raise TargetError("--grow goes with one --target: compare several at one size")
         self._console = Console(stderr=True, quiet=args.quiet)

@@ -79,8 +79,13 @@ class Attendee:
         self.socket: RoomSocket | None = None
 
     @property
-    def is_publishing(self) -> bool:
+    def is_on_stage(self) -> bool:
+        """Came to publish, and has not given that up: cut off or not."""
         return self._broadcast is not None
+
+    @property
+    def is_publishing(self) -> bool:
+        return self._broadcast is not None and not self._broadcast.is_cut_off
 
     @property
     def is_watching(self) -> bool:
@@ -154,6 +159,7 @@ class Attendee:
             negotiate,
             self._layers,
             rng=random.Random(self._around.rng.random()),
+            on_cut_off=lambda why: self._around.tally.complain(f"a publisher was cut off: {why}"),
             audio=of is None or of.audio,
             video=of is None or of.video,
             open_socket=self._access.udp,
@@ -257,7 +263,7 @@ class Attendee:
     async def take_mic(self, hold_s: float) -> None:
         """A turn on the stage: wait for the seat, publish for `hold_s`, give it back."""
         socket = self.socket
-        if self.is_publishing or socket is None or not socket.is_open:
+        if self.is_on_stage or socket is None or not socket.is_open:
             return
         if not await self._counted("mic", lambda: self._begin_broadcast(socket.take_mic)):
             return

@@ -22,10 +22,21 @@ NO_MEDIA: Final[Layers] = ()
 class Broadcast:
     """Made by `begin`; sends until `end`."""
 
-    def __init__(self, session: MediaSession, publisher: ClipPublisher) -> None:
+    def __init__(
+        self,
+        peer: LightPeer,
+        session: MediaSession,
+        publisher: ClipPublisher,
+        on_cut_off: Callable[[str], None],
+    ) -> None:
+        self._peer = peer
         self._session = session
         self._publisher = publisher
+        self._on_cut_off = on_cut_off
         self._sending = asyncio.create_task(publisher.run(), name="crowd-publisher")
+        peer.on_dead = self._stop_sending
+        if peer.dead:  # while it joined
+            self._stop_sending()
 
     @classmethod
     async def begin(
@@ -34,11 +45,13 @@ class Broadcast:
         layers: Layers,
         *,
         rng: random.Random,
+        on_cut_off: Callable[[str], None],
         audio: bool = True,
         video: bool = True,
         open_socket: SocketFactory | None = None,
     ) -> Self:
-        """`negotiate` connects the peer to the server; what it raises goes on, the peer freed."""
+        """`negotiate` connects the peer to the server; what it raises goes on, the peer freed.
+        `on_cut_off` is told why when the connection ends before `end` is called."""
         peer = LightPeer(
             "sendonly",
             audio=int(audio),
@@ -52,7 +65,12 @@ class Broadcast:
         except BaseException:
             await peer.close()
             raise
-        return cls(session, ClipPublisher(peer, layers, rng=rng, audio=audio, video=video))
+        publisher = ClipPublisher(peer, layers, rng=rng, audio=audio, video=video)
+        return cls(peer, session, publisher, on_cut_off)
+
+    @property
+    def is_cut_off(self) -> bool:
+        return self._peer.dead
 
     @property
     def stats(self) -> PublisherStats:
@@ -60,7 +78,12 @@ class Broadcast:
 
     async def end(self) -> Exception | None:
         """Stop sending and tell the server. Returns what had ended the sending before, if so."""
+        self._peer.on_dead = None  # what the server closes now, we asked it to
         self._sending.cancel()
         result = (await asyncio.gather(self._sending, return_exceptions=True))[0]
         await self._session.close()
         return result if isinstance(result, Exception) else None
+
+    def _stop_sending(self) -> None:
+        self._sending.cancel()
+        self._on_cut_off(self._peer.why_dead)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from loadtest.crowd.attendee import Access, Attendee, Surroundings
@@ -69,13 +69,15 @@ class Crowd:
 
     async def leave(self) -> None:
         """Viewers first: with the host the show ends around them."""
-        for is_publishing in (False, True):
-            people = [each for each in self._in.items() if each[1].is_publishing == is_publishing]
-            for first in range(0, len(people), LEAVE_AT_ONCE):
-                some = people[first : first + LEAVE_AT_ONCE]
-                await asyncio.gather(*(self._see_off(*each) for each in some))
+        await self._see_off_all([each for each in self._in.items() if not each[1].is_on_stage])
+        await self._see_off_all(list(self._in.items()))
         self._in.clear()
         await asyncio.gather(*(task for tasks in self._doing.values() for task in tasks))
+
+    async def _see_off_all(self, people: Sequence[tuple[Person, Attendee]]) -> None:
+        for first in range(0, len(people), LEAVE_AT_ONCE):
+            some = people[first : first + LEAVE_AT_ONCE]
+            await asyncio.gather(*(self._see_off(*each) for each in some))
 
     # --- counting --------------------------------------------------------------------------
 
