@@ -18,6 +18,8 @@ SAMPLED_SOCKETS: Final = 10
 YIELD_EVERY: Final = 50
 """Actions that are due together, before others get their turn."""
 LEAVE_AT_ONCE: Final = 50
+RECOUNT_S: Final = 0.02
+"""Thousands of sockets are not counted again for each of hundreds of messages a second."""
 
 
 class Crowd:
@@ -44,6 +46,8 @@ class Crowd:
         self._doing: dict[Person, set[asyncio.Task[None]]] = {}
         self._sampled: dict[str, int] = {}
         self._gone = Sums()
+        self._open_sockets = 0
+        self._recount_at = 0.0
         self._over = asyncio.Event()
         self.ended_early = ""
         """Why, if the run did."""
@@ -96,7 +100,12 @@ class Crowd:
         )
 
     def open_sockets(self) -> int:
-        return sum(each.is_in_room for each in self._in.values())
+        """Asked for each message: looked up anew only now and then."""
+        now = asyncio.get_running_loop().time()
+        if now >= self._recount_at:
+            self._recount_at = now + RECOUNT_S
+            self._open_sockets = sum(each.is_in_room for each in self._in.values())
+        return self._open_sockets
 
     # --- doing -----------------------------------------------------------------------------
 
