@@ -34,6 +34,8 @@ class LinkProcess:
         self._inside_name, self._outside_name = interface_names()
         self._process: asyncio.subprocess.Process | None = None
         self._asking = asyncio.Lock()
+        self._unread = 0
+        """Answers to come: more than one when somebody did not wait for theirs."""
         self._last: LinkCounts | None = None
 
     async def start(self, conditions: LinkConditions, seed: int) -> int:
@@ -75,6 +77,7 @@ class LinkProcess:
         async with self._asking:
             with contextlib.suppress(ConnectionError):  # the missing answer tells
                 process.stdin.write(b"\n")
+                self._unread += 1
                 await process.stdin.drain()
             counts = await self._answer(process)
         overrun = counts.overrun + await to_its_end(self._overrun)
@@ -86,9 +89,11 @@ class LinkProcess:
         assert process.stderr is not None, "start() asks for a pipe"
         try:
             async with asyncio.timeout(_ANSWER_S):
-                line = await process.stdout.readline()
-                if line:
-                    return counts_from(line.decode())
+                # Only the last one tells of now.
+                while line := await process.stdout.readline():
+                    self._unread -= 1
+                    if self._unread == 0:
+                        return counts_from(line.decode())
                 complaint = (await process.stderr.read()).decode(errors="replace").split("\n")
         except TimeoutError as error:
             raise NetworkError(f"the link did not answer within {_ANSWER_S:g} s") from error

@@ -18,6 +18,7 @@ from typing import Final, Literal
 
 import pytest
 
+from loadtest.network import link_process
 from loadtest.network.conditions import Conditions, LinkConditions
 from loadtest.network.errors import NetworkError
 from loadtest.network.impaired import How, ImpairedNetwork, impaired
@@ -91,6 +92,10 @@ class Ends:
         self.sender.close()
         self.receiver.close()
 
+    def send(self, number: int) -> None:
+        stamp = STAMP.pack(number, time.time())
+        self.sender.send(stamp + bytes(PAYLOAD_BYTES - len(stamp)))
+
     def take(self) -> Arrival:
         """The next one that waits; raises BlockingIOError."""
         datagram, ancillary, _, _ = self.receiver.recvmsg(2000, 64)
@@ -128,8 +133,7 @@ async def carry(
     ends = Ends.of(network, way)
     try:
         for number in range(count):
-            stamp = STAMP.pack(number, time.time())
-            ends.sender.send(stamp + bytes(PAYLOAD_BYTES - len(stamp)))
+            ends.send(number)
             if number % TOGETHER == 0:
                 assert (await network.counters()).overrun == 0
         counts = await settled(network, way, count)
@@ -299,6 +303,32 @@ async def test_a_link_that_died_says_so() -> None:
         with pytest.raises(NetworkError, match="the link's process ended"):
             await network.counters()
     assert ours() == set()
+
+
+async def test_an_answer_that_came_too_late_is_not_taken_for_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with impaired(Conditions(), SEED, how="tun") as network:
+        assert network.pid is not None
+        ends = Ends.of(network, "uplink")
+        os.kill(network.pid, signal.SIGSTOP)
+        try:
+            with monkeypatch.context() as patch:
+                patch.setattr(link_process, "_ANSWER_S", 0.1)
+                for _ in range(2):
+                    with pytest.raises(NetworkError, match=r"did not answer within 0\.1 s"):
+                        await network.counters()
+        finally:
+            os.kill(network.pid, signal.SIGCONT)
+        try:
+            ends.send(0)
+            ends.take_all(1)  # it is awake, and has answered
+            for number in range(1, 11):
+                ends.send(number)
+            ends.take_all(10)
+            assert (await network.counters()).uplink.packets_out == 11
+        finally:
+            ends.close()
 
 
 def test_the_link_dies_with_its_parent() -> None:
