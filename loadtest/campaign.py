@@ -52,6 +52,11 @@ class Campaign:
         self._lines = sample() if danmaku is None else read_lines(danmaku)
         self._interrupted = asyncio.Event()
 
+    @property
+    def is_interrupted(self) -> bool:
+        """By Ctrl-C or SIGTERM."""
+        return self._interrupted.is_set()
+
     async def run(self) -> AnyReport | None:
         """None when it was interrupted before anything was measured."""
         loop = asyncio.get_running_loop()
@@ -79,7 +84,7 @@ class Campaign:
     async def _grow(self) -> list[Report]:
         reports: list[Report] = []
         for size in self._sizes:
-            if self._interrupted.is_set():
+            if self.is_interrupted:
                 break
             self._say(f"{size} ...")
             reports.append(await self._one(self._makers[0], resized(self._scenario, size)))
@@ -90,7 +95,7 @@ class Campaign:
         for number in range(self._rounds):
             reports: list[Report] = []
             for maker in self._makers:
-                if self._interrupted.is_set():
+                if self.is_interrupted:
                     break
                 if self._rounds * len(self._makers) > 1:
                     self._say(f"round {number + 1} of {self._rounds}")

@@ -96,11 +96,14 @@ def run(part: Part, quick: bool, left_out: list[str]) -> AnyReport | None:
     args = parser.parse_args(words)
     try:
         campaign = Campaign(args, KeyPair.random().mint, words)
-        return uvloop.run(campaign.run())
+        report = uvloop.run(campaign.run())
     except cli.REFUSALS as error:
         left_out.append(f"{part.title}: {error}")
         console.print(left_out[-1])
         return None
+    if campaign.is_interrupted:
+        raise KeyboardInterrupt
+    return report
 
 
 def _first_frame(quick: bool, left_out: list[str]) -> FirstFrame | None:

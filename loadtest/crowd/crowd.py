@@ -149,6 +149,8 @@ class Crowd:
         if not task.cancelled() and (error := task.exception()) is not None:
             # People count what servers and networks do to them: this is a bug of the tester.
             self.stop(f"bug in the tester: {error!r}")
+            context = {"message": f"a bug in {task.get_name()}", "exception": error}
+            task.get_loop().call_exception_handler(context)
 
     def _let_in(self, person: Person) -> None:
         group = self._scenario.groups[person.group]
