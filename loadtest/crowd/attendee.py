@@ -191,7 +191,7 @@ class Attendee:
         loop = asyncio.get_running_loop()
         start = loop.time()
         try:
-            session = await self._around.target.watch(peer, self._member)
+            self._watching = await self._around.target.watch(peer, self._member)
         except BaseException:
             await peer.close()
             raise
@@ -199,9 +199,9 @@ class Attendee:
             async with asyncio.timeout(JOIN_WITHIN_S):
                 await peer.receiving.wait()
         except TimeoutError:
-            await session.close()
+            await self._watching.close()
             raise PeerError(f"connected, but no packet in {JOIN_WITHIN_S:g} s") from None
-        self._watching, self.viewer = session, peer
+        self.viewer = peer
         peer.on_dead = lambda: self._around.tally.complain(f"a viewer was cut off: {peer.why_dead}")
         if self._is_sampled:
             loop.call_later(IGNORE_LATENCY_S, self._sample, peer)
