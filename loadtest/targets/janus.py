@@ -16,21 +16,13 @@ from typing import Final, Self
 
 import aiohttp
 
-from loadtest.rtc.light_peer import LightPeer, SocketFactory
+from loadtest.rtc.light_peer import LightPeer
 from loadtest.targets.isolation import isolated
 from loadtest.targets.janus_api import JanusApi, Reply
 from loadtest.targets.janus_config import DEBUG_LEVEL, NOT_INSTALLED, write_config
+from loadtest.targets.media_only import MediaOnly
 from loadtest.targets.program import folder_of, running
-from loadtest.targets.target import (
-    Capability,
-    Encoding,
-    Member,
-    OnDelay,
-    Refused,
-    RoomSocket,
-    TargetError,
-    TargetInfo,
-)
+from loadtest.targets.target import Member, Refused, TargetError, TargetInfo
 
 WEBSOCKET_PORT: Final = 8188
 NOT_LIVE_RETRY_S: Final = 0.5
@@ -75,11 +67,9 @@ class JanusSession:
             await self._peer.close()
 
 
-class JanusTarget:
+class JanusTarget(MediaOnly):
     """A private Janus. A viewer is subscribed to whoever publishes when it comes; it turns down
     the kinds that its peer does not want."""
-
-    capabilities: frozenset[Capability] = frozenset({Capability.MEDIA})
 
     def __init__(self, *, event_loops: int | None = None, name: str = "") -> None:
         """`event_loops`: Janus's setting of that name, the threads that all connections share;
@@ -189,18 +179,6 @@ class JanusTarget:
             )
             await peer.establish()
         return session
-
-    async def open_socket(
-        self,
-        who: Member,
-        *,
-        encoding: Encoding = "json",
-        on_delay: OnDelay | None = None,
-        manages: bool = False,
-        tcp: SocketFactory | None = None,
-        host: str | None = None,
-    ) -> RoomSocket:
-        raise TargetError(f"{self.name} is asked for media only")
 
     async def _room(self, name: str) -> _Room:
         async with self._making_room:

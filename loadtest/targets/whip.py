@@ -8,27 +8,18 @@ from typing import Self
 
 import aiohttp
 
-from loadtest.rtc.light_peer import LightPeer, SocketFactory
+from loadtest.rtc.light_peer import LightPeer
 from loadtest.targets.http import crowd_session, ensure_reachable, tls_of
-from loadtest.targets.target import (
-    Capability,
-    Encoding,
-    Member,
-    OnDelay,
-    RoomSocket,
-    TargetError,
-    TargetInfo,
-)
+from loadtest.targets.media_only import MediaOnly
+from loadtest.targets.target import Member, TargetError, TargetInfo
 from loadtest.targets.tokens import Mint
 from loadtest.targets.url_template import UrlTemplate
 from loadtest.targets.whip_session import WhipSession
 from loadtest.trust import OF_THIS_MACHINE, Trust
 
 
-class WhipTarget:
+class WhipTarget(MediaOnly):
     """A server that runs elsewhere, by the addresses of its endpoints."""
-
-    capabilities: frozenset[Capability] = frozenset({Capability.MEDIA})
 
     def __init__(
         self,
@@ -79,18 +70,6 @@ class WhipTarget:
 
     async def watch(self, peer: LightPeer, who: Member) -> WhipSession:
         return await self._join(self._whep, "WHEP", peer, who)
-
-    async def open_socket(
-        self,
-        who: Member,
-        *,
-        encoding: Encoding = "json",
-        on_delay: OnDelay | None = None,
-        manages: bool = False,
-        tcp: SocketFactory | None = None,
-        host: str | None = None,
-    ) -> RoomSocket:
-        raise TargetError(f"{self.name} has no messages: only media goes by WHIP and WHEP")
 
     async def _join(
         self, template: UrlTemplate | None, protocol: str, peer: LightPeer, who: Member
