@@ -24,7 +24,7 @@ RETRY_AFTER_S: Final = 0.5
 IGNORE_LATENCY_S: Final = 2.5
 """What is replayed to a newcomer (a group of pictures, 2 s) was sent before it came: late on
 purpose, and no delay of the server's."""
-LEAVE_WITHIN_S: Final = 10.0
+LEAVE_WITHIN_S: Final = 5.0
 
 T = TypeVar("T")
 FAILURES: Final = (Refused, PeerError, TimeoutError, OSError, aiohttp.ClientError)
