@@ -195,7 +195,8 @@ def _run(report: Report, number: int) -> tuple[str, ...]:
 def _unheard(report: Report) -> float | None:
     for lane in report.totals.lanes:
         if lane.lane == "chat" and lane.expected:
-            return 100 * (1 - lane.delivered / lane.expected)
+            # Who joins between a message's admission and its delivery gets it, unexpected.
+            return max(0.0, 100 * (1 - lane.delivered / lane.expected))
     return None
 
 
