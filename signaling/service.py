@@ -66,6 +66,9 @@ MEDIA_CLOSE_S: Final = 2.0
 """How long a stopping node waits for its seats to be told that their transports ended."""
 
 
+TIDY_FROM: Final = 64
+"""Sessions of ended transports are forgotten when these have doubled: each join pays O(1)."""
+
 _NOTHING: Final = Stats(request_id=RequestId(""), peers=(), totals={})
 
 
@@ -139,6 +142,7 @@ class RoomService:
         self._by_stream: dict[str, ServedRoom] = {}
         self._opening: dict[RoomRef, asyncio.Lock] = {}
         self._sessions: dict[PeerId, MediaSession] = {}
+        self._tidy_at = TIDY_FROM
         self._housekeeping = Housekeeping(
             self._parts,
             sweeper=Sweeper(
@@ -232,8 +236,11 @@ class RoomService:
     def _open_session(
         self, who: Identity, answered: Answered, direction: Literal["publish", "play"]
     ) -> MediaSession:
-        for peer_id in [peer_id for peer_id in self._sessions if not self._link.has(peer_id)]:
-            del self._sessions[peer_id]
+        if len(self._sessions) >= self._tidy_at:
+            gone = [peer_id for peer_id in self._sessions if not self._link.has(peer_id)]
+            for peer_id in gone:
+                del self._sessions[peer_id]
+            self._tidy_at = 2 * len(self._sessions) + TIDY_FROM
         session = MediaSession(
             peer_id=answered.peer_id,
             sdp=answered.sdp,
