@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from media.certificate import Certificate
+from media.codecs import Codec, red_blocks
 from media.downlink import OutOptions
 from media.ice import new_credentials
 from media.media_clock import PublisherClock
@@ -57,7 +58,7 @@ class Assembler:
         tracks = tuple(self._track(command, each, clock) for each in accepted)
         publisher = Publisher(command.peer_id, transport, tracks)
         sections = {
-            each.section.mid: AnswerSection("recvonly", (each.codec,), each.extensions)
+            each.section.mid: AnswerSection("recvonly", _answered(each), each.extensions)
             for each in accepted
         }
         return publisher, Answered(
@@ -72,6 +73,7 @@ class Assembler:
         self, command: PublishOffer, accepted: PublishedSection, clock: PublisherClock
     ) -> PublishedTrack:
         section, codec = accepted.section, accepted.codec
+        blocks = red_blocks(codec, section.codecs)
         announced = section.ssrcs[0] if section.ssrcs else None
         options = SourceOptions(
             source_id=self._next_source_id,
@@ -79,6 +81,7 @@ class Assembler:
             codec=codec.name,
             clock_rate=codec.clock_rate,
             payload_type=codec.payload_type,
+            block_payload_type=blocks.payload_type if blocks is not None else None,
             rtx_payload_type=codec.rtx_payload_type,
             ssrc=announced.ssrc if announced else None,
             rtx_ssrc=announced.rtx_ssrc if announced else None,
@@ -179,3 +182,9 @@ class Assembler:
             transport=local,
             sections=sections,
         )
+
+
+def _answered(accepted: PublishedSection) -> tuple[Codec, ...]:
+    """The formats a publisher is answered: the one, and after RED the Opus of its blocks."""
+    blocks = red_blocks(accepted.codec, accepted.section.codecs)
+    return (accepted.codec,) if blocks is None else (accepted.codec, blocks)

@@ -66,6 +66,26 @@ def is_forwardable(codec: Codec) -> bool:
     return codec.name in VIDEO_CODECS and codec.clock_rate == 90000
 
 
+def red_blocks(codec: Codec, codecs: Sequence[Codec]) -> Codec | None:
+    """The Opus format that the blocks of a RED format hold, None when it names none of `codecs`.
+
+    Formats whose `a=fmtp` does not say are of no use: their blocks could not be told."""
+    inner = red_inner_payload_type(codec)
+    return next(
+        (
+            each
+            for each in codecs
+            if each.payload_type == inner and each.name == "opus" and is_forwardable(each)
+        ),
+        None,
+    )
+
+
+def find_red(opus: Codec, codecs: Sequence[Codec]) -> Codec | None:
+    """The RED format whose blocks are `opus`, None without one."""
+    return next((each for each in codecs if red_blocks(each, codecs) is opus), None)
+
+
 def red_inner_payload_type(codec: Codec) -> int | None:
     """Payload type of the blocks in `audio/red` (fmtp `111/111`), None when not stated."""
     if codec.name != "red":
@@ -80,11 +100,14 @@ def red_inner_payload_type(codec: Codec) -> int | None:
 def choose_publish_codec(offered: Sequence[Codec], policy: Iterable[str]) -> Codec:
     """The one format a publisher shall send: by the room's policy, then the offer's order.
 
-    Among H.264 formats those that most viewers decode come first: (constrained) baseline in
-    packetization-mode 1. Raises `OfferRefused("unsupported_codec")`.
+    RED counts only beside the Opus that it holds. Among H.264 formats those that most viewers
+    decode come first: (constrained) baseline in packetization-mode 1. Raises
+    `OfferRefused("unsupported_codec")`.
     """
     for name in policy:
         candidates = [codec for codec in offered if codec.name == name and is_forwardable(codec)]
+        if name == "red":
+            candidates = [codec for codec in candidates if red_blocks(codec, offered)]
         if name == "h264":
             candidates.sort(key=_h264_publish_rank)  # stable: the offer's order within a rank
         if candidates:
@@ -108,25 +131,24 @@ def choose_play_codecs(offered: Sequence[Codec], policy: Iterable[str]) -> tuple
     """Every format of a viewer's m-line that the room may send there, in the offer's order.
 
     A slot keeps several because its source may change from VP8 to H.264 without a new offer.
-    Empty when the viewer can take nothing of the room.
+    RED comes with its Opus or not at all. Empty when the viewer can take nothing of the room.
     """
     allowed = frozenset(policy)
-    return tuple(codec for codec in offered if codec.name in allowed and is_forwardable(codec))
+    chosen = [codec for codec in offered if codec.name in allowed and is_forwardable(codec)]
+    return tuple(codec for codec in chosen if codec.name != "red" or red_blocks(codec, chosen))
 
 
 def find_match(source: Codec, slot_codecs: Sequence[Codec]) -> Codec | None:
     """The viewer's format that carries `source`, or None (then the slot is unsupported).
 
-    RED falls back to its primary block: a viewer without RED gets Opus (DESIGN §3.7).
+    For RED that is Opus, which a viewer without RED is sent instead; see `find_red` for the rest.
     """
+    if source.name == "red":
+        return next((codec for codec in slot_codecs if codec.name == "opus"), None)
     matches = [codec for codec in slot_codecs if _carries(source, codec)]
     if source.name == "h264":
         matches.sort(key=lambda codec: _h264_match_rank(source, codec))
-    if matches:
-        return matches[0]
-    if source.name == "red":
-        return next((codec for codec in slot_codecs if codec.name == "opus"), None)
-    return None
+    return matches[0] if matches else None
 
 
 def _carries(source: Codec, target: Codec) -> bool:

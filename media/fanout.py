@@ -1,7 +1,7 @@
 """The fan-out: (packets that arrived together) x (subscribers) -> protected datagrams.
 
 This is the hot path (DESIGN 3.9). What is the same for many viewers is computed once per batch: a
-`Plan` holds, for one extension layout, payload type and VP8 numbering, the ready bodies (extension
+`Plan` holds, for one extension layout, payload types and VP8 numbering, the ready bodies (extension
 block + payload) already cut into GSO runs. Viewers with the same client and the same history share
 one plan, so per (packet, viewer) three steps remain: write header and body with one `pack_into`,
 protect in place, and a share of one send.
@@ -22,6 +22,7 @@ from typing import Final, Protocol
 from media.downlink import OutStream
 from media.forwarder import Segment
 from media.ice import Address
+from media.payload.red import primary, retype
 from media.payload.vp8 import renumber
 from media.rtp import (
     EXTENSION_WORD,
@@ -135,7 +136,10 @@ def head_and_body(
 ) -> tuple[int, bytes]:
     """First 16 bits of the header, and all that follows the fixed header, for one segment."""
     block = layout.block(packet, stamp)
-    head = VERSION_WORD | segment.feed.payload_type
+    feed = segment.feed
+    head = VERSION_WORD | feed.payload_type
+    if packet.red is not None and feed.red_payload_type is not None:
+        head = VERSION_WORD | feed.red_payload_type
     if packet.marker:
         head |= MARKER_WORD
     if block:
@@ -144,7 +148,12 @@ def head_and_body(
 
 
 def outgoing_payload(packet: SourcePacket, segment: Segment) -> bytes:
-    """The payload with VP8 counters moved to the segment's numbering; others untouched."""
+    """The payload as this segment's viewers take it: VP8 counters moved to the segment's
+    numbering, RED with their payload types or unwrapped; others untouched."""
+    if packet.red is not None:
+        if segment.feed.red_payload_type is None:
+            return primary(packet.payload, packet.red)
+        return retype(packet.payload, packet.red, segment.feed.payload_type)
     if packet.vp8 is None:
         return packet.payload
     return renumber(
@@ -154,6 +163,13 @@ def outgoing_payload(packet: SourcePacket, segment: Segment) -> bytes:
         segment.tl0picidx_offset,
         segment.keyidx_offset,
     )
+
+
+def _payload_bytes(packet: SourcePacket, segment: Segment) -> int:
+    """What a sender report counts (RFC 3550 §6.4.1)."""
+    if packet.red is not None and segment.feed.red_payload_type is None:
+        return len(packet.payload) - packet.red.primary_start
+    return len(packet.payload)
 
 
 def fan_out(  # hot path
@@ -211,7 +227,7 @@ def _send_batch(  # hot path
     layout = stream.layout
     key = (
         layout,
-        segment.feed.payload_type,
+        segment.formats,
         segment.picture_id_offset,
         segment.tl0picidx_offset,
         segment.keyidx_offset,
@@ -220,7 +236,8 @@ def _send_batch(  # hot path
     plan = plans.get(key)
     if plan is None:
         entries = [_entry(packet, segment, layout, stamp) for packet in packets]
-        plan = plans[key] = Plan(entries, sum(len(packet.payload) for packet in packets))
+        payload_bytes = sum(_payload_bytes(packet, segment) for packet in packets)
+        plan = plans[key] = Plan(entries, payload_bytes)
     downlink = stream.downlink
     protector = downlink.protector
     assert protector is not None, "streams without keys are skipped before"

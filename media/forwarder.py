@@ -38,7 +38,8 @@ class Feed:
     """One source as one viewer gets it: the outgoing numbers depend on what he negotiated.
 
     `cname` is the same for a seat's audio and video, so that the viewer keeps them in sync.
-    `rtx_payload_type` is None without RTX.
+    `rtx_payload_type` is None without RTX. `red_payload_type` is the viewer's RED format for a
+    source that sends RED, None when he has none: `payload_type` is his Opus, alone and in RED.
     """
 
     source_id: int
@@ -46,18 +47,21 @@ class Feed:
     rtx_payload_type: int | None
     clock_rate: int
     cname: str
+    red_payload_type: int | None = None
 
 
 class Segment:
     """A stretch of one source: outgoing value = incoming value + offset.
 
     `out_start` is the first outgoing extended sequence number, `source_start` the first `ext_seq`,
-    `first_ext_timestamp` the (incoming) timestamp it begins with.
+    `first_ext_timestamp` the (incoming) timestamp it begins with. `formats` is the feed's payload
+    types in one number: viewers who have it in common get the same payloads.
     """
 
     __slots__ = (
         "feed",
         "first_ext_timestamp",
+        "formats",
         "keyidx_offset",
         "out_start",
         "picture_id_offset",
@@ -73,6 +77,8 @@ class Segment:
     ) -> None:
         self.feed = feed
         self.source_id = feed.source_id
+        red = feed.red_payload_type
+        self.formats = feed.payload_type if red is None else feed.payload_type | (red + 1) << 8
         self.out_start = out_start
         self.source_start = packet.ext_seq
         self.seq_offset = out_start - packet.ext_seq

@@ -64,8 +64,9 @@ class Publisher(Peer):
         for track in tracks:
             options = track.source.options
             self._by_payload_type[options.payload_type] = track
-            if options.rtx_payload_type is not None:
-                self._by_payload_type[options.rtx_payload_type] = track
+            for other in (options.rtx_payload_type, options.block_payload_type):
+                if other is not None:
+                    self._by_payload_type[other] = track
             for ssrc in (options.ssrc, options.rtx_ssrc):
                 if ssrc is not None:
                     self._by_ssrc[ssrc] = track

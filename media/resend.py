@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from media.downlink import OutStream
 from media.fanout import RunSender, outgoing_payload, plain_datagram
 from media.forwarder import Segment
+from media.payload.red import primary
 from media.ring import RetransmissionRing
 from media.rtp import EXTENSION_WORD, HEADER, MARKER_WORD, VERSION_WORD, SourcePacket
 
@@ -79,4 +80,9 @@ def _again(packet: SourcePacket, segment: Segment, stream: OutStream, stamp: int
         stream.rtx_ssrc,
     )
     original = (packet.ext_seq + segment.seq_offset) & 0xFFFF
-    return header + block + original.to_bytes(2, "big") + outgoing_payload(packet, segment)
+    if packet.red is not None:
+        # The RTX format repeats the viewer's Opus; what RED repeats has missed its time by now.
+        payload = primary(packet.payload, packet.red)
+    else:
+        payload = outgoing_payload(packet, segment)
+    return header + block + original.to_bytes(2, "big") + payload

@@ -20,6 +20,7 @@ from functools import lru_cache
 from typing import Final
 
 from media.errors import RemoteProtocolError
+from media.payload.red import RedLayout
 from media.payload.vp8 import Vp8Descriptor
 
 MID_URI: Final = "urn:ietf:params:rtp-hdrext:sdes:mid"
@@ -207,7 +208,8 @@ class SourcePacket:
     `ext_timestamp` of the source so far (B-frames may be below it). `arrival` is monotonic
     seconds. `is_keyframe_start` marks the first packet of a key frame. `abs_capture_time` is
     64-bit NTP on *our* wall clock. `extension_flags` tells which extension values are present.
-    `payload` is without padding and may be empty (a padding-only probe).
+    `payload` is without padding and may be empty (a padding-only probe). `red` is set when it is a
+    RED payload; a source that sends RED may send plain Opus between.
     """
 
     __slots__ = (
@@ -222,6 +224,7 @@ class SourcePacket:
         "payload",
         "payload_type",
         "peak_timestamp",
+        "red",
         "source_id",
         "ssrc",
         "video_orientation",
@@ -242,6 +245,7 @@ class SourcePacket:
         peak_timestamp: int | None = None,
         is_keyframe_start: bool = False,
         vp8: Vp8Descriptor | None = None,
+        red: RedLayout | None = None,
         audio_level: int | None = None,
         video_orientation: int | None = None,
         abs_capture_time: int | None = None,
@@ -257,6 +261,7 @@ class SourcePacket:
         self.marker = marker
         self.is_keyframe_start = is_keyframe_start
         self.vp8 = vp8
+        self.red = red
         self.audio_level = audio_level
         self.video_orientation = video_orientation
         self.abs_capture_time = abs_capture_time

@@ -18,6 +18,7 @@ from media.keyframe_requests import KeyframeRequests
 from media.media_clock import MediaClock, PublisherClock
 from media.nack import NackTracker
 from media.payload import Vp8Descriptor, inspect_untrusted
+from media.payload.red import RedLayout, parse_red_untrusted
 from media.reception import Reception
 from media.ring import AUDIO_RING, VIDEO_RING, RetransmissionRing
 from media.rtp import (
@@ -35,7 +36,7 @@ REPORT_INTERVAL_S: Final = 1.0
 _MAX_LATE_PACKETS: Final = 2048
 """Older packets than this behind the highest are dropped: duplicates are known that far back."""
 
-_Content = tuple[bool, Vp8Descriptor | None, ExtensionValues]
+_Content = tuple[bool, Vp8Descriptor | None, RedLayout | None, ExtensionValues]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +45,9 @@ class SourceOptions:
 
     `payload_type` and `codec` (lower case) are those of the one media format that is forwarded;
     `ssrc` None takes the first one that sends that payload type. `extension_ids` maps uri -> id.
-    `can_nack` / `can_pli`: the answer carried that rtcp-fb. `remb_bps` None sends no REMB.
-    `wall_offset_s` is wall time minus monotonic time, the same for the whole process.
+    `block_payload_type` is set when that format is RED: the Opus of its blocks, which may come
+    without RED too. `can_nack` / `can_pli`: the answer carried that rtcp-fb. `remb_bps` None sends
+    no REMB. `wall_offset_s` is wall time minus monotonic time, the same for the whole process.
     """
 
     source_id: int
@@ -53,6 +55,7 @@ class SourceOptions:
     codec: str
     clock_rate: int
     payload_type: int
+    block_payload_type: int | None = None
     rtx_payload_type: int | None = None
     ssrc: int | None = None
     rtx_ssrc: int | None = None
@@ -133,6 +136,8 @@ class SourceTrack:
             return self._receive_media(data, header, payload, now)
         if header.payload_type == self.options.rtx_payload_type:
             return self._receive_rtx(data, header, payload, now)
+        if header.payload_type == self.options.block_payload_type:
+            return self._receive_media(data, header, payload, now)
         return self._drop("payload_type")
 
     def handle_sender_report(self, ntp: int, rtp_timestamp: int, now: float) -> None:
@@ -258,14 +263,18 @@ class SourceTrack:
 
     def _inspect(self, data: bytes, header: RtpHeader, payload: bytes) -> _Content:
         """All that may raise, before any state changes."""
+        red = None
+        block = self.options.block_payload_type
+        if block is not None and payload and header.payload_type != block:
+            red = parse_red_untrusted(payload, block)
         starts_keyframe, vp8 = inspect_untrusted(self.options.codec, payload)
-        return starts_keyframe, vp8, self._reader.read_untrusted(data, header)
+        return starts_keyframe, vp8, red, self._reader.read_untrusted(data, header)
 
     def _packet(
         self, header: RtpHeader, payload: bytes, content: _Content, ext_seq: int, now: float
     ) -> SourcePacket:
         ext_timestamp = self._timestamps.unwrap(header.rtp_timestamp)
-        starts_keyframe, vp8, values = content
+        starts_keyframe, vp8, red, values = content
         # SPS, PPS and IDR of one key frame all look like a start; only the first one is.
         starts_keyframe = starts_keyframe and ext_timestamp != self._keyframe_timestamp
         if vp8 is not None and vp8.picture_id_bits:
@@ -286,6 +295,7 @@ class SourceTrack:
             marker=header.marker,
             is_keyframe_start=starts_keyframe,
             vp8=vp8,
+            red=red,
             audio_level=values.audio_level,
             video_orientation=values.video_orientation,
             abs_capture_time=self._capture_ntp(values.abs_capture_time, ext_timestamp, now),

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from aiortc.rtp import RtcpRrPacket, RtcpRtpfbPacket, RtcpSrPacket
 
 from media import rtcp
-from media.codecs import Codec
+from media.codecs import Codec, find_red
 from media.downlink import Downlink, OutStream
 from media.forwarder import Feed
 from media.peer import Peer
@@ -61,6 +61,7 @@ class ViewerSlot:
             self.stream.point(None)
             return
         self.apply_pause()
+        red = find_red(codec, self.codecs) if track.codec.name == "red" else None
         self.stream.point(
             Feed(
                 source_id=track.source_id,
@@ -68,6 +69,7 @@ class ViewerSlot:
                 rtx_payload_type=codec.rtx_payload_type,
                 clock_rate=codec.clock_rate,
                 cname=track.cname,
+                red_payload_type=red.payload_type if red is not None else None,
             )
         )
 

@@ -24,6 +24,7 @@ from media.payload import inspect_untrusted
 from media.rtp import RtpHeader, parse_rtp_untrusted, read_extensions_untrusted
 from media.seam import (
     Answered,
+    CodecPolicy,
     PeerId,
     PlayOffer,
     PublishOffer,
@@ -37,11 +38,12 @@ from tests.support.plane_offer import (
     AUDIO_PT,
     CLIENT_CERTIFICATE,
     H264_PT,
+    RED_PT,
     VP8_PT,
     VP8_RTX_PT,
     OfferText,
 )
-from tests.support.rtp_kit import rtp_bytes, vp8_payload
+from tests.support.rtp_kit import red_payload, rtp_bytes, vp8_payload
 
 CHECK_INTERVAL_S: Final = 2.5
 """As Chromium."""
@@ -66,6 +68,7 @@ class Surroundings(Protocol):
     """What a client needs of its world."""
 
     now: float
+    policy: CodecPolicy
 
     def transmit(self, data: bytes, client: Client) -> None: ...
 
@@ -262,6 +265,9 @@ class Publisher(Client):
         self.rtx_seq = 40
         self.plis = 0
         self.nacked: list[int] = []
+        self.sends_red = False
+        """Each audio packet repeats the one before; set it once RED was answered."""
+        self.said = b""
         self._report_at = world.now
         self._video_origin = self._audio_origin = world.now
 
@@ -290,6 +296,7 @@ class Publisher(Client):
             str(self.text),
             self.owner,
             SOURCES,
+            self.world.policy,
         )
         answer = self.world.ask(command)
         assert isinstance(answer, Answered), answer
@@ -343,12 +350,16 @@ class Publisher(Client):
     def _send_audio(self, now: float) -> None:
         microphone = self.microphone
         microphone.next_at = now + 1 / microphone.fps
+        payload_type, payload = AUDIO_PT, f"{self.name}:{microphone.seq}:".encode()
+        if self.sends_red:
+            older, self.said = [(960, self.said)] if self.said else [], payload
+            payload_type, payload = RED_PT, red_payload(payload, older)
         packet = rtp_bytes(
             microphone.seq,
             self.audio_timestamp(now),
             ssrc=self.AUDIO_SSRC,
-            payload_type=AUDIO_PT,
-            payload=f"{self.name}:{microphone.seq}:".encode(),
+            payload_type=payload_type,
+            payload=payload,
             extensions={AUDIO_LEVEL_ID: b"\x85"},
         )
         microphone.captured[microphone.seq] = now
@@ -464,7 +475,11 @@ class Viewer(Client):
 
     def offer(self, max_video: int = 4) -> Answered:
         command = PlayOffer(
-            self.world.request_id(), self.peer_id, str(self.text), max_video=max_video
+            self.world.request_id(),
+            self.peer_id,
+            str(self.text),
+            max_video=max_video,
+            policy=self.world.policy,
         )
         answer = self.world.ask(command)
         assert isinstance(answer, Answered), answer

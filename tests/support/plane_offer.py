@@ -11,6 +11,7 @@ from media.rtp import ABS_SEND_TIME_URI, AUDIO_LEVEL_URI, MID_URI
 from tests.support.dtls_pair import ANY_DAY
 
 AUDIO_PT, VP8_PT, VP8_RTX_PT, H264_PT, H264_RTX_PT = 111, 96, 97, 102, 103
+RED_PT = 63
 MID_ID, AUDIO_LEVEL_ID, SEND_TIME_ID = 1, 2, 3
 
 # A key costs milliseconds and says nothing about the plane: all clients show one certificate.
@@ -25,6 +26,9 @@ class OfferText:
     audio: int = 1
     video: int = 1
     video_codecs: tuple[str, ...] = ("vp8",)
+    red: bool = False
+    """Offer RED (RFC 2198) beside Opus, as Chromium does."""
+    opus_pt: int = AUDIO_PT
     rtx: bool = True
     pli: bool = True
     send_time: bool = True
@@ -43,7 +47,7 @@ class OfferText:
         return "\r\n".join(lines) + "\r\n"
 
     def _section(self, mid: str, kind: str) -> Iterable[str]:
-        formats = [str(AUDIO_PT)] if kind == "audio" else list(self._video_formats())
+        formats = list(self._audio_formats() if kind == "audio" else self._video_formats())
         yield f"m={kind} 9 UDP/TLS/RTP/SAVPF {' '.join(formats)}"
         yield "c=IN IP4 0.0.0.0"
         yield "a=rtcp-mux"
@@ -56,7 +60,10 @@ class OfferText:
         yield f"a=extmap:{MID_ID} {MID_URI}"
         if kind == "audio":
             yield f"a=extmap:{AUDIO_LEVEL_ID} {AUDIO_LEVEL_URI}"
-            yield f"a=rtpmap:{AUDIO_PT} opus/48000/2"
+            yield f"a=rtpmap:{self.opus_pt} opus/48000/2"
+            if self.red:
+                yield f"a=rtpmap:{RED_PT} red/48000/2"
+                yield f"a=fmtp:{RED_PT} {self.opus_pt}/{self.opus_pt}"
         else:
             yield from self._video_lines()
         if self.send_time:
@@ -68,6 +75,11 @@ class OfferText:
             yield f"a=ssrc:{rtx} cname:x"
         elif media:
             yield f"a=ssrc:{media} cname:x"
+
+    def _audio_formats(self) -> Iterable[str]:
+        yield str(self.opus_pt)
+        if self.red:
+            yield str(RED_PT)
 
     def _video_formats(self) -> Iterable[str]:
         for name in self.video_codecs:

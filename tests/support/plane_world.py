@@ -18,6 +18,7 @@ from media.plane import MediaPlane
 from media.seam import (
     Answered,
     ClosePeer,
+    CodecPolicy,
     Command,
     Event,
     MuteTrack,
@@ -42,6 +43,7 @@ STEP_S: Final = 0.005
 START_S: Final = 5_000.0
 WALL_OFFSET_S: Final = 1_790_000_000.0
 SERVER: Final[Address] = ("198.51.100.1", 7882)
+DEFAULT_POLICY: Final = CodecPolicy()
 SERVER_CERTIFICATE: Final = Certificate.generate(ANY_DAY)
 
 
@@ -73,8 +75,11 @@ class _Wire:
 class World:
     """One plane, its clients, and time. Also the plane's `RunSender`."""
 
-    def __init__(self, seed: int = 1, **limits: int) -> None:
+    def __init__(
+        self, seed: int = 1, *, policy: CodecPolicy = DEFAULT_POLICY, **limits: int
+    ) -> None:
         self.now = START_S
+        self.policy = policy
         self.events: list[Event] = []
         self.clients: dict[Address, Client] = {}
         self.sent: list[tuple[Address, bytes]] = []

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from media.downlink import Downlink, OutOptions, OutStream
 from media.forwarder import Feed
 from media.ice import Address
 from media.payload import inspect_untrusted
+from media.payload.red import parse_red_untrusted
 from media.rtp import SourcePacket
 from media.srtp import AEAD_AES_128_GCM, SrtpProfile, SrtpReceiver, SrtpSender
 
@@ -88,6 +89,17 @@ def vp8_payload(
     return head + bytes((0x00 if keyframe else 0x01,)) + body
 
 
+def red_payload(
+    newest: bytes, older: Sequence[tuple[int, bytes]], *, payload_type: int = 111
+) -> bytes:
+    """A RED payload (RFC 2198 §3); `older` are (timestamp offset in ticks, data), oldest first."""
+    heads = b"".join(
+        struct.pack("!BHB", 0x80 | payload_type, ticks << 2 | len(data) >> 8, len(data) & 0xFF)
+        for ticks, data in older
+    )
+    return heads + bytes((payload_type,)) + b"".join(data for _, data in older) + newest
+
+
 def source_packet(
     ext_seq: int,
     *,
@@ -102,8 +114,10 @@ def source_packet(
     video_orientation: int | None = None,
     abs_capture_time: int | None = None,
 ) -> SourcePacket:
-    """A received packet as `SourceTrack` would make it; VP8 payloads are read for real."""
+    """A received packet as `SourceTrack` would make it; VP8 and RED (of payload type 111) are
+    read for real."""
     vp8 = inspect_untrusted(codec, payload)[1] if codec == "vp8" else None
+    red = parse_red_untrusted(payload, 111) if codec == "red" else None
     return SourcePacket(
         source_id=source_id,
         ssrc=0x1000 + source_id,
@@ -114,6 +128,7 @@ def source_packet(
         marker=marker,
         is_keyframe_start=keyframe,
         vp8=vp8,
+        red=red,
         audio_level=audio_level,
         video_orientation=video_orientation,
         abs_capture_time=abs_capture_time,

@@ -8,6 +8,7 @@ from media.codecs import (
     choose_play_codecs,
     choose_publish_codec,
     find_match,
+    find_red,
     h264_profile,
     is_forwardable,
     red_inner_payload_type,
@@ -73,6 +74,22 @@ def test_a_slot_keeps_every_format_the_room_may_send() -> None:
     assert choose_play_codecs(offered, ("h264", "vp8")) == (VP8, HIGH, CONSTRAINED)
     assert choose_play_codecs([PCMU], ("opus",)) == ()
     assert choose_play_codecs([OPUS, RED], ("opus",)) == (OPUS,)
+    assert choose_play_codecs([RED, OPUS], ("red", "opus")) == (RED, OPUS)
+
+
+def test_red_is_of_use_beside_its_opus_only() -> None:
+    mute_red = Codec("red", 63, 48000, 2)
+    other = Codec("opus", 109, 48000, 2)
+    for red, opus in ((mute_red, OPUS), (RED, other), (RED, PCMU)):
+        assert choose_play_codecs([red, opus], ("red", "opus")) == (() if opus is PCMU else (opus,))
+        assert find_red(opus, [red, opus]) is None
+    assert choose_play_codecs([RED, OPUS], ("red",)) == ()
+    assert find_red(OPUS, [other, RED, OPUS]) == RED
+    assert choose_publish_codec([OPUS, RED], ("red", "opus")) == RED
+    assert choose_publish_codec([OPUS, RED], ("opus", "red")) == OPUS
+    assert choose_publish_codec([mute_red, OPUS], ("red", "opus")) == OPUS
+    with pytest.raises(OfferRefused, match="unsupported_codec"):
+        choose_publish_codec([RED, other], ("red",))
 
 
 # --- match ---
@@ -101,7 +118,7 @@ def test_a_slot_keeps_every_format_the_room_may_send() -> None:
         (vp9(1, "2"), [vp9(98, "0")], None),
         (AV1, [Codec("av1", 9, 90000, parameters=(("profile", "1"),))], None),
         (AV1, [AV1_SPELLED], AV1_SPELLED),
-        (RED, [OPUS, RED], RED),
+        (RED, [RED, OPUS], OPUS),
         (RED, [OPUS], OPUS),
         (RED, [PCMU], None),
     ],
