@@ -278,7 +278,12 @@ async def test_a_server_that_stops_is_come_back_to_no_more_after_leaving(
         with pytest.raises(Refused, match="see_profiles"):
             await waiting
     await one.until(lambda it: bool(it.complaints))
-    assert one.complaints == {"a socket was lost: 4000 shutting_down": 1}
+    assert one.complaints["a socket was lost: 4000 shutting_down"] == 1
+    # The first try to come back may have been made by now.
+    assert set(one.complaints) <= {
+        "a socket was lost: 4000 shutting_down",
+        "could not come back: no_connection",
+    }
     assert not one.is_open
     with pytest.raises(Refused) as refused:
         await one.chat("hello?")
