@@ -56,7 +56,7 @@ async def count_chat(ws: Socket, seen: list[int]) -> None:
 
 def was_too_slow(message: dict[str, Any]) -> bool:
     """Not what a busy server withheld from everybody (`flood`)."""
-    return message["type"] == "shed" and message["reason"] == "slow_reader"
+    return bool(message["type"] == "shed" and message["reason"] == "slow_reader")
 
 
 async def test_a_slow_reader_loses_chat_and_nothing_else(server: ServerProcess) -> None:
