@@ -10,7 +10,13 @@ from media.codecs import Codec, red_blocks
 from media.downlink import OutOptions
 from media.ice import new_credentials
 from media.media_clock import PublisherClock
-from media.negotiation import PlayedSection, PublishedSection, negotiate_play, negotiate_publish
+from media.negotiation import (
+    PlayedSection,
+    PublishedSection,
+    negotiate_play,
+    negotiate_publish,
+    twcc_id,
+)
 from media.publisher import PublishedTrack, Publisher
 from media.sdp import (
     AnswerSection,
@@ -25,7 +31,8 @@ from media.transport import PeerTransport
 from media.viewer import Viewer, ViewerSlot
 
 PUBLISHER_CEILING_BPS = 4_000_000
-"""What REMB allows a publisher: 1080p of a talking host; more only fills the viewers' links."""
+"""What REMB allows a publisher without transport-wide feedback: 1080p of a talking host; more only
+fills the viewers' links."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,8 +62,10 @@ class Assembler:
         accepted = negotiate_publish(offer, command.sources, command.policy)
         local, transport = self._transport(offer, now)
         clock = PublisherClock()
-        tracks = tuple(self._track(command, each, clock) for each in accepted)
-        publisher = Publisher(command.peer_id, transport, tracks)
+        numbered = twcc_id(accepted)
+        has_remb = numbered is None
+        tracks = tuple(self._track(command, each, clock, has_remb) for each in accepted)
+        publisher = Publisher(command.peer_id, transport, tracks, twcc_id=numbered)
         sections = {
             each.section.mid: AnswerSection("recvonly", _answered(each), each.extensions)
             for each in accepted
@@ -70,8 +79,13 @@ class Assembler:
         )
 
     def _track(
-        self, command: PublishOffer, accepted: PublishedSection, clock: PublisherClock
+        self,
+        command: PublishOffer,
+        accepted: PublishedSection,
+        clock: PublisherClock,
+        has_remb: bool,
     ) -> PublishedTrack:
+        """`has_remb` False: the publisher estimates by itself, and would take ours for a cap."""
         section, codec = accepted.section, accepted.codec
         blocks = red_blocks(codec, section.codecs)
         announced = section.ssrcs[0] if section.ssrcs else None
@@ -88,7 +102,7 @@ class Assembler:
             extension_ids={each.uri: each.id for each in accepted.extensions},
             can_nack="nack" in codec.feedback,
             can_pli="nack pli" in codec.feedback,
-            remb_bps=PUBLISHER_CEILING_BPS if "goog-remb" in codec.feedback else None,
+            remb_bps=PUBLISHER_CEILING_BPS if has_remb and "goog-remb" in codec.feedback else None,
             local_ssrc=self._options.randbits(32),
             cname=command.owner,
             wall_offset_s=self._options.wall_offset_s,

@@ -7,13 +7,15 @@ because its source may change codec without a new offer (DESIGN 3.3).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from media.codecs import Codec, choose_play_codecs, choose_publish_codec
+from media.codecs import Codec, choose_play_codecs, choose_publish_codec, red_blocks
 from media.errors import OfferRefused
 from media.sdp import Extension, Offer, OfferSection, publisher_extensions, viewer_extensions
+from media.sdp.answer import TWCC
+from media.sdp.extensions import TRANSPORT_WIDE_CC
 from media.seam import CodecPolicy, Kind, Source
 
 MAX_PUBLISHED: Final[dict[Kind, int]] = {"audio": 1, "video": 1}
@@ -61,9 +63,11 @@ def negotiate_publish(
         if source is None:
             raise OfferRefused("bad_sdp", f"m-line {section.mid!r} has no source")
         codec = choose_publish_codec(section.codecs, _allowed(policy, kind))
-        accepted.append(
-            PublishedSection(section, kind, source, codec, publisher_extensions(section.extensions))
-        )
+        blocks = red_blocks(codec, section.codecs)  # browsers state the feedback of Opus only
+        formats = (codec,) if blocks is None else (codec, blocks)
+        has_twcc = any(TWCC in each.feedback for each in formats)
+        extensions = publisher_extensions(section.extensions, has_twcc=has_twcc)
+        accepted.append(PublishedSection(section, kind, source, codec, extensions))
     if not accepted:
         raise OfferRefused("bad_sdp", "The offer sends nothing.")
     for kind, most in MAX_PUBLISHED.items():
@@ -72,6 +76,18 @@ def negotiate_publish(
     if len({each.source for each in accepted}) < len(accepted):
         raise OfferRefused("bad_sdp", "Two m-lines name the same source.")
     return tuple(accepted)
+
+
+def twcc_id(accepted: Iterable[PublishedSection]) -> int | None:
+    """Under which id a publisher numbers the packets of its transport; None: it does not.
+
+    One for all m-lines: a bundle is one RTP session (RFC 9143 §9.1), where an id has one meaning.
+    """
+    for section in accepted:
+        for extension in section.extensions:
+            if extension.uri == TRANSPORT_WIDE_CC:
+                return extension.id
+    return None
 
 
 def negotiate_play(

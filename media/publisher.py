@@ -17,6 +17,7 @@ from media.rtp import SourcePacket, peek_ssrc_untrusted
 from media.seam import PeerId, TrackInfo
 from media.source_track import SourceTrack
 from media.transport import PeerTransport
+from media.twcc import TwccReporter, peek_transport_seq_untrusted
 
 MAX_SSRCS: Final = 16
 """SSRCs one publisher may use in its life: media and RTX of two tracks, with restarts."""
@@ -52,13 +53,23 @@ class PublishedTrack:
 
 
 class Publisher(Peer):
-    """One publishing peer. Feed `receive_rtp` and `receive_rtcp`; poll `take_feedback`."""
+    """One publishing peer. Feed `receive_rtp` and `receive_rtcp`; poll `take_feedback`.
+
+    `twcc_id` is the header extension under which it numbers all its packets (`media/twcc.py`).
+    """
 
     def __init__(
-        self, peer_id: PeerId, transport: PeerTransport, tracks: tuple[PublishedTrack, ...]
+        self,
+        peer_id: PeerId,
+        transport: PeerTransport,
+        tracks: tuple[PublishedTrack, ...],
+        *,
+        twcc_id: int | None = None,
     ) -> None:
         super().__init__(peer_id, transport)
         self.tracks = tracks
+        self._twcc_id = twcc_id or 0
+        self._twcc = TwccReporter() if twcc_id is not None else None
         self._by_ssrc: dict[int, PublishedTrack] = {}
         self._by_payload_type: dict[int, PublishedTrack] = {}
         for track in tracks:
@@ -83,6 +94,11 @@ class Publisher(Peer):
         self.is_heard = True
         self.packets_in += 1
         self.bytes_in += len(plain)
+        if self._twcc is not None:
+            # Whatever becomes of it below: it crossed the network, and that is what is measured.
+            transport_seq = peek_transport_seq_untrusted(plain, self._twcc_id)
+            if transport_seq >= 0:
+                self._twcc.receive(transport_seq, now)
         try:
             track = self._track_of(plain)
             packet = track.source.receive(plain, now) if track is not None else None
@@ -118,17 +134,29 @@ class Publisher(Peer):
         sender = self.transport.srtp_out
         if sender is None:
             return []
-        datagrams = [
-            sender.protect_rtcp(plain)
-            for track in self.tracks
-            for plain in track.source.poll_rtcp(now)
-        ]
+        due = [plain for track in self.tracks for plain in track.source.poll_rtcp(now)]
+        if self._twcc is not None and self._twcc.is_due(now):
+            due += self._twcc.take_due(now, *self._feedback_ssrcs())
+        datagrams = [sender.protect_rtcp(plain) for plain in due]
         return [datagram for datagram in datagrams if datagram]
 
+    def _feedback_ssrcs(self) -> tuple[int, int]:
+        """Ours, and one that the publisher knows for its own: what is said holds for all."""
+        known = (track.source for track in self.tracks if track.source.ssrc is not None)
+        source = next(known, self.tracks[0].source)
+        return source.options.local_ssrc, source.ssrc or 0
+
+    @property
+    def twcc_sent(self) -> int:
+        """Transport-wide feedback packets since the peer began."""
+        return 0 if self._twcc is None else self._twcc.sent
+
     def next_deadline(self) -> float | None:
-        """The earliest of the transport's and the tracks' deadlines; before the keys are there
-        no feedback can be sent, so only the transport's counts."""
+        """The earliest of the transport's, the tracks' and the reports' deadlines; before the keys
+        are there no feedback can be sent, so only the transport's counts."""
         deadlines = [self.transport.next_deadline()]
         if self.is_connected:
             deadlines += [track.source.next_deadline() for track in self.tracks]
+            if self._twcc is not None:
+                deadlines.append(self._twcc.next_deadline())
         return min((each for each in deadlines if each is not None), default=None)

@@ -279,6 +279,8 @@ class PeerStats(msgspec.Struct, frozen=True):
     nacks_out: int
     plis_in: int
     plis_out: int
+    twcc_out: int
+    """Transport-wide feedback packets to a publisher."""
     retransmitted: int
     lost: int
     dropped: dict[str, int]

@@ -21,6 +21,7 @@ TRAFFIC: Final = (
     "nacks_out",
     "plis_in",
     "plis_out",
+    "twcc_out",
     "retransmitted",
     "lost",
 )
@@ -57,7 +58,7 @@ def _traffic(peer: Peer) -> tuple[int, ...]:
         missing += stream.resend_missing
     bytes_out = payload_bytes + packets * HEADER_BYTES
     return (
-        peer.packets_in, peer.bytes_in, packets, bytes_out, peer.nacks_in, 0, peer.plis_in, 0,
+        peer.packets_in, peer.bytes_in, packets, bytes_out, peer.nacks_in, 0, peer.plis_in, 0, 0,
         retransmitted, missing,
     )  # fmt: skip
 
@@ -89,6 +90,7 @@ def _publisher_stats(peer: Publisher) -> PeerStats:
         nacks_out=sum(track.nacks_sent for track in tracks),
         plis_in=0,
         plis_out=sum(track.plis_sent for track in tracks),
+        twcc_out=peer.twcc_sent,
         retransmitted=sum(track.recovered for track in tracks),
         lost=sum(track.lost for track in tracks),
         dropped=dropped,
@@ -113,6 +115,7 @@ def _viewer_stats(peer: Viewer) -> PeerStats:
         nacks_out=0,
         plis_in=peer.plis_in,
         plis_out=0,
+        twcc_out=0,
         retransmitted=sum(stream.retransmitted for stream in streams),
         lost=sum(stream.resend_missing for stream in streams),
         dropped=peer.dropped,

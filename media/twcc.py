@@ -8,6 +8,8 @@ covers yet, and goes back to a late one when that comes, over what was reported 
 
 from __future__ import annotations
 
+import itertools
+from collections import deque
 from typing import Final
 
 from media.rtp import MAX_MISORDER, ONE_BYTE_PROFILE, TWO_BYTE_PROFILE, SequenceUnwrapper
@@ -72,8 +74,8 @@ class TwccReporter:
     """
 
     __slots__ = (
-        "_arrivals", "_count", "_due", "_floor", "_pending_seqs", "_pending_times", "_sequence",
-        "_start", "_taken_at", "sent",
+        "_arrivals", "_count", "_due", "_ends", "_floor", "_pending_seqs", "_pending_times",
+        "_sequence", "_start", "_taken_at", "sent",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -82,6 +84,8 @@ class TwccReporter:
         self._sequence = SequenceUnwrapper()
         self._arrivals: dict[int, float] = {}
         """Arrivals in monotonic seconds by extended sequence number."""
+        self._ends: deque[tuple[float, int]] = deque()
+        """When a report was made, and up to which number: some ten of them."""
         self._start: int | None = None
         """The first extended number that no report covers."""
         self._floor = 0
@@ -105,22 +109,26 @@ class TwccReporter:
         """When the next report is due; None while nothing new came."""
         return self._due if self._pending_seqs else None
 
+    def is_due(self, now: float) -> bool:
+        return bool(self._pending_seqs) and self._due is not None and now >= self._due
+
     def take_due(self, now: float, sender_ssrc: int, media_ssrc: int) -> list[bytes]:
         """The feedback packets that are due, as RTCP before SRTCP; mostly [] or one."""
-        if not self._pending_seqs or self._due is None or now < self._due:
+        if not self.is_due(now):
             return []
         self._schedule(now)
         self._forget(now)
-        start = self._take_pending()
-        if start is None:
+        news = self._take_pending()
+        if not news:
             return []
-        packets = self._reports(start)
+        packets = self._reports(news)
         feedback: list[bytes] = []
         for packet in packets:
             feedback.append(packet.build(sender_ssrc, media_ssrc, self._count))
             self._count = (self._count + 1) & 0xFF
         self.sent += len(packets)
         self._start = packets[-1].next_seq
+        self._ends.append((now, self._start))
         return feedback
 
     def _schedule(self, now: float) -> None:
@@ -131,16 +139,21 @@ class TwccReporter:
 
     def _forget(self, now: float) -> None:
         """Drop what is too old for a late packet to bring it up again; all of it was reported."""
-        oldest = now - HISTORY_S
-        old = max((seq for seq, at in self._arrivals.items() if at < oldest), default=-1)
-        self._floor = floor = max(self._floor, old + 1, self._sequence.highest - MAX_MISORDER)
-        self._arrivals = {seq: at for seq, at in self._arrivals.items() if seq >= floor}
+        ends = self._ends
+        floor = max(self._floor, self._sequence.highest - MAX_MISORDER)
+        while ends and ends[0][0] < now - HISTORY_S:
+            floor = max(floor, ends.popleft()[1])
+        self._floor = floor
+        arrivals = self._arrivals
+        # They stand there by arrival: a late one may be kept a little longer, never for good.
+        old = list(itertools.takewhile(lambda seq: seq < floor, arrivals))
+        for seq in old:
+            del arrivals[seq]
 
-    def _take_pending(self) -> int | None:
-        """Move the pending arrivals over; where the report must begin, None without any news."""
+    def _take_pending(self) -> list[int]:
+        """Move the pending arrivals over; the extended numbers that are news, as they came."""
         sequence, arrivals = self._sequence, self._arrivals
-        start = self._start
-        has_news = False
+        news: list[int] = []
         for seq, at in zip(self._pending_seqs, self._pending_times, strict=True):
             restarts = sequence.restarts
             ext_seq = sequence.unwrap(seq)
@@ -148,26 +161,37 @@ class TwccReporter:
                 continue
             if sequence.restarts != restarts:
                 arrivals.clear()
-                start = self._floor = ext_seq
+                news.clear()
+                self._ends.clear()
+                self._start = self._floor = ext_seq
             elif ext_seq < self._floor:
                 continue
             arrivals[ext_seq] = at
-            start = ext_seq if start is None else min(start, ext_seq)
-            has_news = True
+            news.append(ext_seq)
         self._pending_seqs.clear()
         self._pending_times.clear()
-        return start if has_news else None
+        return news
 
-    def _reports(self, start: int) -> list[FeedbackPacket]:
-        """Everything known from `start` on, in as many packets as it takes (at least one)."""
+    def _reports(self, news: list[int]) -> list[FeedbackPacket]:
+        """The news, and what came after a late one again, in as many packets as it takes."""
         arrivals = self._arrivals
-        packets: list[FeedbackPacket] = []
-        for ext_seq in sorted(seq for seq in arrivals if seq >= start):
-            ticks = round(arrivals[ext_seq] * TICKS_PER_S)
-            if packets and packets[-1].add(ext_seq, ticks):
-                continue
-            packet = FeedbackPacket(packets[-1].next_seq if packets else start, ticks)
-            was_added = packet.add(ext_seq, ticks)
-            assert was_added, "holes are bounded by the unwrapper: the first packet always fits"
-            packets.append(packet)
+        news.sort()
+        start = news[0]
+        if self._start is not None and start >= self._start:
+            start = self._start
+        else:
+            news = sorted(seq for seq in arrivals if seq >= start)
+        packet = FeedbackPacket(start, _ticks(arrivals[news[0]]))
+        packets = [packet]
+        for ext_seq in news:
+            ticks = _ticks(arrivals[ext_seq])
+            if not packet.add(ext_seq, ticks):
+                packet = FeedbackPacket(packet.next_seq, ticks)
+                was_added = packet.add(ext_seq, ticks)
+                assert was_added, "the unwrapper bounds holes: the first of a packet always fits"
+                packets.append(packet)
         return packets
+
+
+def _ticks(at: float) -> int:
+    return round(at * TICKS_PER_S)

@@ -76,6 +76,11 @@ def media_metrics(totals: Mapping[str, int], udp: UdpStats) -> Iterator[Metric]:
         ("dir",),
     )
     yield counter(
+        "twcc_total",
+        "Transport-wide feedback packets sent to publishers",
+        {(): totals.get("twcc_out", 0)},
+    )
+    yield counter(
         "rtx_total",
         "Packets sent again to viewers",
         {(): totals.get("retransmitted", 0)},

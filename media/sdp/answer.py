@@ -16,11 +16,13 @@ from media.certificate import DtlsRole, Fingerprint
 from media.codecs import Codec
 from media.errors import LocalProtocolError
 from media.sdp.candidates import candidate_values
-from media.sdp.extensions import Extension
+from media.sdp.extensions import TRANSPORT_WIDE_CC, Extension
 from media.sdp.offer import Direction, Offer, OfferSection
 
 ANSWERED_FEEDBACK: Final = frozenset({"nack", "nack pli", "ccm fir", "goog-remb"})
-"""rtcp-fb that is implemented; others of an offer (transport-cc) are left out of the answer."""
+"""rtcp-fb that is implemented, and `TWCC` towards publishers; others are left out."""
+TWCC: Final = "transport-cc"
+"""The rtcp-fb that goes with the extension `TRANSPORT_WIDE_CC`: answered only together."""
 
 _SETUP: Final[dict[DtlsRole, str]] = {"client": "active", "server": "passive"}
 _REJECTED_HOST: Final = "IN IP4 0.0.0.0"
@@ -126,8 +128,10 @@ def _accepted(
         yield "a=rtcp-rsize"
     for extension in decision.extensions:
         yield f"a=extmap:{extension.id} {extension.uri}"
+    numbers = any(extension.uri == TRANSPORT_WIDE_CC for extension in decision.extensions)
+    feedback = ANSWERED_FEEDBACK | {TWCC} if numbers else ANSWERED_FEEDBACK
     for codec in decision.codecs:
-        yield from _codec(section.kind, codec)
+        yield from _codec(section.kind, codec, feedback)
     if decision.stream is not None:
         yield from _stream(decision.stream)
 
@@ -139,12 +143,12 @@ def _formats(codecs: Sequence[Codec]) -> Iterator[str]:
             yield str(codec.rtx_payload_type)
 
 
-def _codec(kind: str, codec: Codec) -> Iterator[str]:
+def _codec(kind: str, codec: Codec, answered: frozenset[str]) -> Iterator[str]:
     payload_type = codec.payload_type
     channels = f"/{codec.channels}" if kind == "audio" and codec.channels != 1 else ""
     yield f"a=rtpmap:{payload_type} {_spelling(codec.name)}/{codec.clock_rate}{channels}"
     for feedback in codec.feedback:
-        if feedback in ANSWERED_FEEDBACK:
+        if feedback in answered:
             yield f"a=rtcp-fb:{payload_type} {feedback}"
     if codec.fmtp:
         yield f"a=fmtp:{payload_type} {codec.fmtp}"

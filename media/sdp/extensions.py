@@ -36,9 +36,8 @@ _FOR_BOTH: Final = frozenset(
         DEPENDENCY_DESCRIPTOR,
     }
 )
-# TRANSPORT_WIDE_CC joins the publisher's set once its feedback is generated: a sender that
-# numbers packets and hears nothing back distrusts its path.
-_FOR_PUBLISHERS: Final = _FOR_BOTH | {STREAM_ID, REPAIRED_STREAM_ID}
+# Never TRANSPORT_WIDE_CC for viewers: their feedback would be twenty packets a second each.
+_FOR_PUBLISHERS: Final = _FOR_BOTH | {STREAM_ID, REPAIRED_STREAM_ID, TRANSPORT_WIDE_CC}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +49,11 @@ class Extension:
     direction: str = ""
 
 
-def publisher_extensions(offered: Iterable[Extension]) -> tuple[Extension, ...]:
-    """The subset we accept from somebody who sends to us."""
-    return tuple(each for each in offered if each.uri in _FOR_PUBLISHERS)
+def publisher_extensions(offered: Iterable[Extension], *, has_twcc: bool) -> tuple[Extension, ...]:
+    """The subset we accept from somebody who sends to us. `has_twcc`: the chosen format offers the
+    feedback too; a sender that numbers packets and hears nothing back distrusts its path."""
+    allowed = _FOR_PUBLISHERS if has_twcc else _FOR_PUBLISHERS - {TRANSPORT_WIDE_CC}
+    return tuple(each for each in offered if each.uri in allowed)
 
 
 def viewer_extensions(offered: Iterable[Extension]) -> tuple[Extension, ...]:

@@ -39,6 +39,7 @@ from tests.support.plane_offer import (
     CLIENT_CERTIFICATE,
     H264_PT,
     RED_PT,
+    TWCC_ID,
     VP8_PT,
     VP8_RTX_PT,
     OfferText,
@@ -103,6 +104,8 @@ class Client:
         self.feedback: list[rtcp.AnyRtcpPacket] = []
         """RTCP of the plane, decrypted, in order of arrival."""
         self.rtcp_times: list[float] = []
+        self.twcc: list[bytes] = []
+        """Transport-wide feedback, decrypted: aiortc does not read it."""
         self._check_at = world.now
         self._dtls: DtlsEndpoint | None = None
 
@@ -168,6 +171,9 @@ class Client:
         if is_rtcp(data):
             plain = self.srtp_in.unprotect_rtcp(data)
             if plain is not None:
+                if plain[0] & 0x1F == 15 and plain[1] == 205:
+                    self.twcc.append(plain)
+                    return
                 packets = rtcp.parse_compound_untrusted(plain)
                 self.feedback += packets
                 self.rtcp_times += [now] * len(packets)
@@ -263,6 +269,8 @@ class Publisher(Client):
             seq=chance.getrandbits(16), rtp_timestamp=chance.getrandbits(32), fps=50.0, packets=1
         )
         self.rtx_seq = 40
+        self.transport_seq = 65_530
+        """Of the next packet, where the offer has transport-wide numbers."""
         self.plis = 0
         self.nacked: list[int] = []
         self.sends_red = False
@@ -315,6 +323,14 @@ class Publisher(Client):
             self._report_at = now + 1.0
             self._send_reports(now)
 
+    def _extensions(self, more: dict[int, bytes] | None = None) -> dict[int, bytes] | None:
+        """Header extensions of the next packet."""
+        if not self.text.twcc:
+            return more
+        value = self.transport_seq.to_bytes(2, "big")
+        self.transport_seq = (self.transport_seq + 1) & 0xFFFF
+        return {TWCC_ID: value, **(more or {})}
+
     def _send_frame(self, now: float) -> None:
         camera = self.camera
         camera.next_at = now + 1 / camera.fps
@@ -341,6 +357,7 @@ class Publisher(Client):
                 payload_type=VP8_PT if "vp8" in self.text.video_codecs else H264_PT,
                 payload=payload,
                 marker=is_last,
+                extensions=self._extensions(),
             )
             camera.captured[camera.seq] = now
             camera.kept[camera.seq] = packet
@@ -360,7 +377,7 @@ class Publisher(Client):
             ssrc=self.AUDIO_SSRC,
             payload_type=payload_type,
             payload=payload,
-            extensions={AUDIO_LEVEL_ID: b"\x85"},
+            extensions=self._extensions({AUDIO_LEVEL_ID: b"\x85"}),
         )
         microphone.captured[microphone.seq] = now
         microphone.seq = (microphone.seq + 1) & 0xFFFF
@@ -414,6 +431,7 @@ class Publisher(Client):
                 payload_type=VP8_RTX_PT,
                 payload=seq.to_bytes(2, "big") + packet[header.payload_start :],
                 marker=header.marker,
+                extensions=self._extensions(),
             )
             self.send_rtp(again)
 

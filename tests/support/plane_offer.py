@@ -8,11 +8,12 @@ from typing import Final
 
 from media.certificate import Certificate
 from media.rtp import ABS_SEND_TIME_URI, AUDIO_LEVEL_URI, MID_URI
+from media.sdp.extensions import TRANSPORT_WIDE_CC
 from tests.support.dtls_pair import ANY_DAY
 
 AUDIO_PT, VP8_PT, VP8_RTX_PT, H264_PT, H264_RTX_PT = 111, 96, 97, 102, 103
 RED_PT = 63
-MID_ID, AUDIO_LEVEL_ID, SEND_TIME_ID = 1, 2, 3
+MID_ID, AUDIO_LEVEL_ID, SEND_TIME_ID, TWCC_ID = 1, 2, 3, 5
 
 # A key costs milliseconds and says nothing about the plane: all clients show one certificate.
 CLIENT_CERTIFICATE: Final = Certificate.generate(ANY_DAY)
@@ -32,6 +33,8 @@ class OfferText:
     rtx: bool = True
     pli: bool = True
     send_time: bool = True
+    twcc: bool = False
+    """Offer transport-wide numbers and their feedback, in each m-line."""
     announces: bool = True
     """Name SSRCs, as browsers do; FFmpeg does not."""
     setup: str = "actpass"
@@ -61,6 +64,8 @@ class OfferText:
         if kind == "audio":
             yield f"a=extmap:{AUDIO_LEVEL_ID} {AUDIO_LEVEL_URI}"
             yield f"a=rtpmap:{self.opus_pt} opus/48000/2"
+            if self.twcc:
+                yield f"a=rtcp-fb:{self.opus_pt} transport-cc"
             if self.red:
                 yield f"a=rtpmap:{RED_PT} red/48000/2"
                 yield f"a=fmtp:{RED_PT} {self.opus_pt}/{self.opus_pt}"
@@ -68,6 +73,8 @@ class OfferText:
             yield from self._video_lines()
         if self.send_time:
             yield f"a=extmap:{SEND_TIME_ID} {ABS_SEND_TIME_URI}"
+        if self.twcc:
+            yield f"a=extmap:{TWCC_ID} {TRANSPORT_WIDE_CC}"
         media, rtx = self.ssrcs.get(mid, (0, 0))
         if media and kind == "video" and self.rtx:
             yield f"a=ssrc-group:FID {media} {rtx}"
@@ -94,6 +101,8 @@ class OfferText:
             yield f"a=rtpmap:{media} {name.upper()}/90000"
             yield f"a=rtcp-fb:{media} nack"
             yield f"a=rtcp-fb:{media} goog-remb"
+            if self.twcc:
+                yield f"a=rtcp-fb:{media} transport-cc"
             if self.pli:
                 yield f"a=rtcp-fb:{media} nack pli"
             if name == "h264":

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from media.errors import OfferRefused
-from media.negotiation import negotiate_play, negotiate_publish
+from media.negotiation import negotiate_play, negotiate_publish, twcc_id
 from media.sdp import Offer, parse_offer_untrusted
+from media.sdp.extensions import TRANSPORT_WIDE_CC
 from media.seam import CodecPolicy, Source
-from tests.support.plane_offer import OfferText
+from tests.support.plane_offer import TWCC_ID, OfferText
 
 SOURCES: dict[str, Source] = {"audio": "microphone", "video": "camera"}
 
@@ -94,3 +95,27 @@ def test_a_viewer_with_nothing_in_common_is_refused() -> None:
         with pytest.raises(OfferRefused) as refused:
             negotiate_play(offer, max_audio=4, max_video=4, policy=policy)
         assert refused.value.code == "unsupported_codec"
+
+
+def test_transport_wide_numbers_need_the_extension_and_the_feedback() -> None:
+    accepted = negotiate_publish(publish(twcc=True), SOURCES, CodecPolicy())
+    assert twcc_id(accepted) == TWCC_ID
+    assert twcc_id(negotiate_publish(publish(), SOURCES, CodecPolicy())) is None
+    text = str(OfferText(direction="sendonly", twcc=True))
+    without_feedback = "".join(
+        line for line in text.splitlines(keepends=True) if "transport-cc" not in line
+    )
+    offer = parse_offer_untrusted(without_feedback)
+    assert twcc_id(negotiate_publish(offer, SOURCES, CodecPolicy())) is None
+
+
+def test_red_counts_by_the_feedback_of_its_opus() -> None:
+    offer = publish(twcc=True, red=True, video=0)
+    accepted = negotiate_publish(offer, SOURCES, CodecPolicy(audio=("red", "opus")))
+    assert accepted[0].codec.name == "red"
+    assert twcc_id(accepted) == TWCC_ID
+
+
+def test_a_viewer_is_never_offered_transport_wide_numbers() -> None:
+    slots = negotiate_play(play(twcc=True), max_audio=1, max_video=1, policy=CodecPolicy())
+    assert all(each.uri != TRANSPORT_WIDE_CC for slot in slots for each in slot.extensions)

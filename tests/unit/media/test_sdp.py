@@ -28,6 +28,7 @@ from media.sdp import (
     publisher_extensions,
     viewer_extensions,
 )
+from media.sdp.extensions import TRANSPORT_WIDE_CC
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "sdp"
 NAMES = sorted(path.stem for path in VECTORS.glob("*.sdp"))
@@ -49,10 +50,10 @@ def answer_for(offer: Offer) -> str:
     sections = {}
     for section in offer.media_sections:
         if section.sends and not section.receives:
+            codec = choose_publish_codec(section.codecs, POLICY)
+            has_twcc = "transport-cc" in codec.feedback
             sections[section.mid] = AnswerSection(
-                "recvonly",
-                (choose_publish_codec(section.codecs, POLICY),),
-                publisher_extensions(section.extensions),
+                "recvonly", (codec,), publisher_extensions(section.extensions, has_twcc=has_twcc)
             )
         elif codecs := choose_play_codecs(section.codecs, POLICY):
             sections[section.mid] = AnswerSection(
@@ -309,6 +310,15 @@ def test_answers_mirror_the_offer(name: str) -> None:
         assert media.ice is not None
         assert media.ice.iceLite
     assert answer.group[0].items == [each.mid for each in offer.media_sections]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_only_publishers_are_answered_transport_wide_feedback(name: str) -> None:
+    offer = parse_offer_untrusted(vector(name))
+    text = answer_for(offer)
+    numbers = TRANSPORT_WIDE_CC in text
+    assert numbers == ("transport-cc\r\n" in text), "the extension and the feedback go together"
+    assert numbers == name.startswith("chromium_publish")
 
 
 def test_the_answers_lines() -> None:

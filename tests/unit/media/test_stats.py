@@ -77,7 +77,7 @@ def test_totals_outlive_their_peers() -> None:
 
 def test_totals_are_the_sums_of_the_peers() -> None:
     world = World(4)
-    host, viewer = world.publish("host"), world.play("ann")
+    host, viewer = world.publish("host", twcc=True), world.play("ann")
     host.up.loss = viewer.down.loss = 0.05
     world.run(1.5)
     world.point(viewer, VIDEO, host.camera_id, 1)
