@@ -1,4 +1,4 @@
-"""The I/O shell of the media plane: one UDP port, one timer, real clocks and randomness.
+"""The I/O shell of the media plane: one port number, one timer, real clocks and randomness.
 
 In the front's own event loop it is `LocalMedia`; as a process of its own
 
@@ -32,23 +32,29 @@ from media.certificate import Certificate
 from media.delay_line import MAX_DELAY_MS, Batch, DelayLine
 from media.ice import Address
 from media.plane import MediaPlane
+from media.ports import MediaPorts
+from media.sdp import TcpCandidate
 from media.seam import Command, EventHandler
 from media.seam_socket import SeamServer
-from media.udp import UdpPort, UdpStats
+from media.tcp import TcpPort, TcpStats
+from media.udp import OnBatch, UdpPort, UdpStats
 
 MIN_TIMER_S: Final = 0.001
 """A deadline that has passed already waits this long, so that a mistake cannot spin the loop."""
+FREE_PORT_TRIES: Final = 16
+"""A UDP port that the kernel chose may be taken as a TCP port; a given one is tried once."""
 
 logger = logging.getLogger(__name__)
 
 
 class MediaUnavailable(Exception):
-    """The UDP port cannot be used; the message names the fix."""
+    """The media port cannot be used; the message names the fix."""
 
 
 class LocalMedia:
     """`MediaPort` in this event loop. `start` binds the port; `close` ends every peer.
 
+    `tcp` offers TCP on the same port number to those whose network blocks UDP (RFC 6544).
     `debug_forward_delay_ms` (0..1000) holds everything received for so long, for load tests only.
     """
 
@@ -59,13 +65,17 @@ class LocalMedia:
         port: int = 7882,
         advertised: Sequence[str] = (),
         max_peers: int = 20_000,
+        tcp: bool = True,
         debug_forward_delay_ms: int = 0,
     ) -> None:
         self._host = host
         self._port = port
         self._advertised = tuple(advertised)
         self._max_peers = max_peers
+        self._has_tcp = tcp
         self._udp: UdpPort | None = None
+        self._tcp: TcpPort | None = None
+        self._ports: MediaPorts | None = None
         self._plane: MediaPlane | None = None
         self._handler: EventHandler | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -77,7 +87,7 @@ class LocalMedia:
 
     @property
     def port(self) -> int:
-        """The bound UDP port (chosen by the kernel when 0 was asked for)."""
+        """The bound port, UDP and TCP alike (chosen by the kernel when 0 was asked for)."""
         assert self._udp is not None, "start() comes first"
         return int(self._udp.address[1])
 
@@ -89,6 +99,11 @@ class LocalMedia:
     def udp_stats(self) -> UdpStats:
         assert self._udp is not None, "start() comes first"
         return self._udp.stats()
+
+    @property
+    def tcp_stats(self) -> TcpStats | None:
+        """None without TCP."""
+        return None if self._tcp is None else self._tcp.stats()
 
     def totals(self) -> dict[str, int]:
         """`Stats.totals` without asking by the seam, for metrics of the same process."""
@@ -104,29 +119,56 @@ class LocalMedia:
         """Bind the port; raises `MediaUnavailable`."""
         loop = self._loop = asyncio.get_running_loop()
         hosts = _checked(self._advertised) or advertised_addresses(self._host)
-        try:
-            # Chosen once: a server that is not slowed pays nothing for the switch.
-            take = self._on_batch if self._line is None else self._hold
-            self._udp = UdpPort(loop, self._host, self._port, take)
-        except (OSError, OverflowError) as error:
-            reason = error.strerror if isinstance(error, OSError) else str(error)
-            raise MediaUnavailable(
-                f"UDP {self._host}:{self._port} cannot be used ({reason}); "
-                "choose another with --udp-port, or stop the program that has it"
-            ) from error
+        # Chosen once: a server that is not slowed pays nothing for the switch.
+        take = self._on_batch if self._line is None else self._hold
+        self._udp, self._tcp = udp, tcp = self._bind(loop, take)
+        self._ports = None if tcp is None else MediaPorts(udp, tcp)
         self._plane = MediaPlane(
             PlaneOptions(
-                addresses=tuple((host, self.port) for host in hosts),
+                addresses=self._candidates(hosts),
                 certificate=Certificate.generate(datetime.now(UTC)),
                 wall_offset_s=time.time() - loop.time(),
                 randbits=secrets.randbits,
                 max_peers=self._max_peers,
             ),
-            self._udp,
+            udp if self._ports is None else self._ports,
         )
         logger.info("media_started port=%d candidates=%s", self.port, ",".join(hosts))
         if self._line is not None:
             logger.warning("media_slowed_on_purpose delay_ms=%d", self._delay_ms)
+
+    def _bind(
+        self, loop: asyncio.AbstractEventLoop, take: OnBatch
+    ) -> tuple[UdpPort, TcpPort | None]:
+        for left in reversed(range(FREE_PORT_TRIES if self._port == 0 else 1)):
+            try:
+                udp = UdpPort(loop, self._host, self._port, take)
+            except (OSError, OverflowError) as error:
+                raise self._unavailable("UDP", self._port, error) from error
+            if not self._has_tcp:
+                return udp, None
+            port = int(udp.address[1])
+            try:
+                return udp, TcpPort(loop, self._host, port, take)
+            except OSError as error:
+                udp.close()
+                if not left:
+                    raise self._unavailable("TCP", port, error) from error
+        raise AssertionError("the last try returns or raises")
+
+    def _unavailable(self, protocol: str, port: int, error: Exception) -> MediaUnavailable:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        without = ", or do without TCP (media_tcp: false)" if protocol == "TCP" else ""
+        return MediaUnavailable(
+            f"{protocol} {self._host}:{port} cannot be used ({reason}); "
+            f"choose another with --udp-port, or stop the program that has it{without}"
+        )
+
+    def _candidates(self, hosts: Sequence[str]) -> tuple[tuple[str, int], ...]:
+        """Every host by UDP, then, for networks that block it, every host by TCP."""
+        by_udp = tuple((host, self.port) for host in hosts)
+        by_tcp = tuple(TcpCandidate(host, self.port) for host in hosts) if self._has_tcp else ()
+        return by_udp + by_tcp
 
     def send(self, command: Command) -> None:
         assert self._plane is not None, "start() comes first"
@@ -147,9 +189,11 @@ class LocalMedia:
             if timer is not None:
                 timer.cancel()
         self._timer = self._release_timer = None
+        if self._tcp is not None:
+            self._tcp.close()
         if self._udp is not None:
             self._udp.close()
-            self._udp = None
+        self._udp = self._tcp = self._ports = None
 
     def _on_batch(self, batch: list[tuple[bytes, Address]], now: float) -> None:
         assert self._plane is not None, "the socket opens with the plane"
@@ -194,8 +238,9 @@ class LocalMedia:
         plane, udp, loop = self._plane, self._udp, self._loop
         if plane is None or udp is None or loop is None:
             return
+        send_control = udp.send if self._ports is None else self._ports.send_control
         while (transmit := plane.poll_transmit()) is not None:
-            udp.send(*transmit)
+            send_control(*transmit)
         while (event := plane.poll_event()) is not None:
             if self._handler is not None:
                 self._handler(event)
@@ -263,12 +308,14 @@ async def _serve(args: argparse.Namespace) -> None:
         host=args.host,
         port=args.udp_port,
         advertised=args.advertise,
+        tcp=args.tcp,
         debug_forward_delay_ms=args.debug_forward_delay_ms,
     )
     await media.start()
     seam = SeamServer(media, args.socket)
     await seam.start()
-    print(f"media ready on UDP {media.port}", flush=True)
+    protocols = "UDP and TCP" if args.tcp else "UDP"
+    print(f"media ready on {protocols} {media.port}", flush=True)
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -291,6 +338,9 @@ def main() -> int:
     parser.add_argument("--host", default="0.0.0.0")
     parser.add_argument("--udp-port", type=int, default=7882)
     parser.add_argument("--advertise", action="append", default=[], metavar="IP")
+    parser.add_argument(
+        "--no-tcp", dest="tcp", action="store_false", help="no TCP on the port number of UDP"
+    )
     parser.add_argument(
         "--debug-forward-delay-ms",
         type=_delay_ms,

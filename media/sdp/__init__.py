@@ -5,7 +5,7 @@
 """
 
 from media.sdp.answer import AnswerSection, LocalTransport, OutStream, build_answer
-from media.sdp.candidates import candidate_values
+from media.sdp.candidates import TcpCandidate, candidate_values
 from media.sdp.extensions import (
     ABS_CAPTURE_TIME,
     ABS_SEND_TIME,
@@ -42,6 +42,7 @@ __all__ = [
     "OfferSection",
     "OfferedSsrc",
     "OutStream",
+    "TcpCandidate",
     "TrickleFragment",
     "build_answer",
     "candidate_values",

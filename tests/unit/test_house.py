@@ -25,6 +25,7 @@ MAY_START_LOADTEST = {"server/commands.py", "server/demo.py"}
 # there are cores. A new shell is written here by hand: it should be a decision.
 SHELLS = {
     "media/seam_socket.py",
+    "media/tcp.py",
     "media/udp.py",
     "media/worker.py",
     "signaling/admission.py",

@@ -88,9 +88,55 @@ async def test_advertised_addresses_reach_the_answer_in_their_order() -> None:
     assert events.empty(), "events come in a later turn, as over a socket"
     answer = await events.get()
     assert isinstance(answer, Answered)
-    candidates = [line.split()[4:6] for line in answer.sdp.splitlines() if "a=candidate" in line]
-    assert candidates == [["203.0.113.7", str(media.port)], ["2001:db8::7", str(media.port)]]
+    port = str(media.port)
+    assert candidates_of(answer) == [
+        ["udp", "203.0.113.7", port],
+        ["udp", "2001:db8::7", port],
+        ["tcp", "203.0.113.7", port],
+        ["tcp", "2001:db8::7", port],
+    ]
     await media.close()
+
+
+def candidates_of(answer: Answered) -> list[list[str]]:
+    """Transport, address and port of each."""
+    lines = [line.split() for line in answer.sdp.splitlines() if "a=candidate" in line]
+    return [[line[2], *line[4:6]] for line in lines]
+
+
+async def test_without_tcp_nothing_listens_and_nothing_is_said_of_it() -> None:
+    media = LocalMedia(host="127.0.0.1", port=0, tcp=False)
+    events: asyncio.Queue[Event] = asyncio.Queue()
+    media.subscribe(events.put_nowait)
+    await media.start()
+    media.send(PLAY)
+    answer = await events.get()
+    assert isinstance(answer, Answered)
+    assert candidates_of(answer) == [["udp", "127.0.0.1", str(media.port)]]
+    assert media.tcp_stats is None
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection("127.0.0.1", media.port)
+    await media.close()
+
+
+async def test_a_tcp_port_in_use_is_named_with_both_ways_out() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        media = LocalMedia(host="127.0.0.1", port=port)
+        with pytest.raises(MediaUnavailable) as unavailable:
+            await media.start()
+        message = str(unavailable.value)
+        assert f"TCP 127.0.0.1:{port}" in message
+        assert "in use" in message
+        assert "--udp-port" in message
+        assert "media_tcp: false" in message
+        assert not media.is_bound
+        await media.close()
+        without = LocalMedia(host="127.0.0.1", port=port, tcp=False)
+        await without.start()  # and UDP was given back
+        await without.close()
 
 
 async def test_a_burst_of_commands_is_answered_in_order() -> None:

@@ -1,0 +1,166 @@
+"""A network that blocks UDP: real Chromium sees and sends pictures over TCP, others by UDP."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+import pytest
+from playwright.async_api import Browser, Page, async_playwright
+
+from loadtest.bench.first_frame import CHROMIUM_FLAGS
+from loadtest.targets.program import Program
+from tests.browser.conftest import FAKE_CAMERA
+from tests.browser.people import enter
+from tests.browser.test_other_makes import ffmpeg_host, wait_live
+
+NO_UDP: Final = "--webrtc-ip-handling-policy=disable_non_proxied_udp"
+"""Chromium opens no UDP socket at all then, as behind a firewall that drops UDP."""
+PICTURE_WITHIN_S: Final = 3.0
+
+PLAY: Final = """
+async ([url, token]) => {
+  const pc = window.pc = new RTCPeerConnection({bundlePolicy: 'max-bundle'});
+  const video = window.video = document.createElement('video');
+  video.muted = true; video.autoplay = true; video.playsInline = true;
+  document.body.append(video);
+  pc.addTransceiver('audio', {direction: 'recvonly'});
+  pc.addTransceiver('video', {direction: 'recvonly'});
+  pc.ontrack = event => {
+    if (event.track.kind === 'video') video.srcObject = new MediaStream([event.track]);
+  };
+  await pc.setLocalDescription();
+  const started = performance.now();
+  const response = await fetch(url, {
+    method: 'POST', body: pc.localDescription.sdp,
+    headers: {'Content-Type': 'application/sdp', 'Authorization': 'Bearer ' + token},
+  });
+  if (response.status !== 201) throw new Error(response.status + ' ' + await response.text());
+  const first = new Promise(resolve => video.requestVideoFrameCallback(resolve));
+  await pc.setRemoteDescription({type: 'answer', sdp: await response.text()});
+  await first;
+  return (performance.now() - started) / 1000;
+}
+"""
+PUBLISH: Final = """
+async ([url, token]) => {
+  const pc = window.pc = new RTCPeerConnection({bundlePolicy: 'max-bundle'});
+  const stream = await navigator.mediaDevices.getUserMedia({audio: true, video: true});
+  for (const track of stream.getTracks()) {
+    pc.addTransceiver(track, {direction: 'sendonly', streams: [stream]});
+  }
+  await pc.setLocalDescription();
+  const response = await fetch(url, {
+    method: 'POST', body: pc.localDescription.sdp,
+    headers: {'Content-Type': 'application/sdp', 'Authorization': 'Bearer ' + token},
+  });
+  if (response.status !== 201) throw new Error(response.status + ' ' + await response.text());
+  await pc.setRemoteDescription({type: 'answer', sdp: await response.text()});
+}
+"""
+PATH: Final = """
+async () => {
+  const stats = await window.pc.getStats();
+  const transport = [...stats.values()].find(each => each.type === 'transport');
+  const pair = stats.get(transport.selectedCandidatePairId);
+  const local = stats.get(pair.localCandidateId), remote = stats.get(pair.remoteCandidateId);
+  return {local: local.protocol, remote: remote.protocol, port: remote.port};
+}
+"""
+VIDEO: Final = """
+async () => {
+  const stats = await window.pc.getStats();
+  const video = [...stats.values()].find(
+    each => each.type === 'inbound-rtp' && each.kind === 'video');
+  return {frames: video.framesDecoded, freezes: video.freezeCount, lost: video.packetsLost};
+}
+"""
+
+
+@pytest.fixture
+async def blocked_browser() -> AsyncIterator[Browser]:
+    """Chromium on a network without UDP."""
+    async with chromium(NO_UDP) as started:
+        yield started
+
+
+@contextlib.asynccontextmanager
+async def chromium(*flags: str) -> AsyncIterator[Browser]:
+    executable = shutil.which("chromium")
+    assert executable is not None, "no chromium: run `make test` as root, or install chromium"
+    async with async_playwright() as playwright:
+        started = await playwright.chromium.launch(
+            executable_path=executable, args=[*CHROMIUM_FLAGS, *FAKE_CAMERA, *flags]
+        )
+        try:
+            yield started
+        finally:
+            await started.close()
+
+
+async def play(browser: Browser, program: Program, room: str, user: str) -> tuple[Page, float]:
+    """A page that shows the room by WHEP, and how long it waited for the first picture."""
+    page = await browser.new_page()
+    await page.goto(f"{program.url}/healthz")
+    token = program.token(room, user, "viewer")
+    waited_s = await page.evaluate(PLAY, [f"{program.url}/whep/{room}", token])
+    return page, float(waited_s)
+
+
+async def path_of(page: Page) -> dict[str, Any]:
+    found = await page.evaluate(PATH)
+    assert isinstance(found, dict)
+    return found
+
+
+async def wait_frames(page: Page, more: int) -> None:
+    """Until so many more pictures were decoded."""
+    before = (await page.evaluate(VIDEO))["frames"]
+    await page.wait_for_function(
+        f"async () => (await ({VIDEO})()).frames >= {before + more}", timeout=20_000
+    )
+
+
+async def test_a_picture_without_udp_and_a_neighbour_with_it(
+    browser: Browser, blocked_browser: Browser, program: Program, room: str
+) -> None:
+    async with ffmpeg_host(program, room):
+        await wait_live(program, room)
+        neighbour, _ = await play(browser, program, room, "neighbour")
+        assert (await path_of(neighbour))["remote"] == "udp"
+        before = await neighbour.evaluate(VIDEO)
+        blocked, waited_s = await play(blocked_browser, program, room, "blocked")
+        assert waited_s < PICTURE_WITHIN_S
+        path = await path_of(blocked)
+        assert (path["local"], path["remote"]) == ("tcp", "tcp")
+        await wait_frames(blocked, 75)  # three seconds: it is a stream, not a picture
+        await wait_frames(neighbour, 25)
+        after = await neighbour.evaluate(VIDEO)
+        assert (after["freezes"], after["lost"]) == (before["freezes"], before["lost"])
+        assert (await path_of(neighbour))["remote"] == "udp"
+
+
+async def test_the_viewer_page_without_udp(
+    blocked_browser: Browser, program: Program, room: str
+) -> None:
+    async with ffmpeg_host(program, room):
+        await wait_live(program, room)
+        viewer = await enter(blocked_browser, program, room, "viewer", "viewer")
+        await viewer.wait_picture(0)
+        await viewer.wait_heard(1)
+
+
+async def test_a_publisher_without_udp(
+    browser: Browser, blocked_browser: Browser, program: Program, room: str
+) -> None:
+    host = await blocked_browser.new_page()
+    await host.goto(f"{program.url}/healthz")
+    token = program.token(room, "host", "host")
+    await host.evaluate(PUBLISH, [f"{program.url}/whip/{room}", token])
+    await wait_live(program, room)
+    path = await path_of(host)
+    assert (path["local"], path["remote"]) == ("tcp", "tcp")
+    viewer, _ = await play(browser, program, room, "viewer")
+    await wait_frames(viewer, 50)
