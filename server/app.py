@@ -55,6 +55,7 @@ from server.tls import CHECK_EVERY_S, ServerTls, open_tls
 from signaling.clock import SystemClock
 from signaling.options import RoomOptions
 from signaling.service import RoomService
+from signaling.turn import TurnServers
 from signaling.views import IceServer
 
 DRAIN_WITHIN_S: Final = 5.0
@@ -270,6 +271,18 @@ def room_options(settings: Settings) -> RoomOptions:
         title_default=room.title_default,
         policy=CodecPolicy(audio=tuple(settings.codecs.audio), video=tuple(settings.codecs.video)),
         ice_servers=tuple(IceServer(urls=(url,)) for url in settings.stun_servers),
+        turn=turn_servers(settings),
+    )
+
+
+def turn_servers(settings: Settings) -> TurnServers | None:
+    """The relays with the secret we share with them, if there are any."""
+    if not settings.turn_servers or settings.turn_secret is None:
+        return None
+    return TurnServers(
+        urls=tuple(settings.turn_servers),
+        secret=settings.turn_secret.get_secret_value(),
+        ttl_s=round(settings.turn_ttl_s),
     )
 
 

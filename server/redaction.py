@@ -14,14 +14,26 @@ from typing import Final
 
 HIDDEN: Final = "***"
 SECRET_FIELDS: Final = frozenset(
-    {"token", "secret", "password", "pwd", "authorization", "credential", "publish_key", "cookie"}
+    {
+        "token",
+        "secret",
+        "password",
+        "pwd",
+        "authorization",
+        "credential",
+        "publish_key",
+        "cookie",
+        "turn_secret",
+    }
 )
-PERSON_FIELDS: Final = frozenset({"user", "name", "user_name", "display_name", "nickname"})
+PERSON_FIELDS: Final = frozenset(
+    {"user", "name", "user_name", "display_name", "nickname", "username"}
+)
 
 _JWT: Final = re.compile(r"eyJ[\w-]{4,}\.[\w-]+\.[\w-]*")
 _BEARER: Final = re.compile(r"(?i)\b(bearer)\s+[^\s\"',;]+")
 _URL_USERINFO: Final = re.compile(r"(\w://)[^/\s@\"']*@")
-_ASSIGNED: Final = re.compile(r"(?i)\b(token|secret|password|pwd)=[^\s&\"']+")
+_ASSIGNED: Final = re.compile(r"(?i)\b(token|secret|password|pwd|credential)=[\"']?[^\s&\"']+")
 _IPV4: Final = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w.]*\.\d)")
 # A candidate only; `ipaddress` decides. Times (12:34:56) have too few colons to pass there.
 _IPV6: Final = re.compile(r"(?<![\w:])[0-9A-Fa-f:]*:[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*(?![\w:])")

@@ -7,11 +7,13 @@ a session is its unguessable peer id.
     POST    {door}/{room}             offer -> 201, Location, ETag, Link (ICE servers), answer
     PATCH   {door}/{room}/{session}   If-Match: "etag" -> 204   |   If-Match: * -> ICE restart, 200
     DELETE  {door}/{room}/{session}   -> 200
-    OPTIONS, GET, HEAD                -> 2xx without content; OPTIONS needs no token
+    OPTIONS, GET, HEAD                -> 2xx without content; OPTIONS needs no token, and with
+                                         one tells the ICE servers, too
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -22,13 +24,13 @@ from aiohttp import hdrs, web
 from media.errors import RemoteProtocolError
 from media.sdp import parse_trickle_fragment_untrusted
 from media.seam import IceRestarted, PeerId
-from server.app_keys import DOORKEEPER, LIMITS, METRICS, PUBLISH_KEY, PUBLISH_KEYS, ROOMS, SETTINGS
+from server.app_keys import DOORKEEPER, LIMITS, METRICS, PUBLISH_KEY, PUBLISH_KEYS, ROOMS
 from server.http_auth import bearer_token, require, room_of
 from server.http_body import read_text, require_content_type
+from server.ice_links import ice_server_links
 from server.identity import is_anonymous
 from server.problems import HttpProblem
 from server.rate_limit import admit
-from server.settings import Settings
 from signaling.errors import Refusal
 from signaling.identity import Identity
 from signaling.ids import RoomId
@@ -85,15 +87,25 @@ class SdpDoor:
         response = web.Response(status=201, text=session.sdp, headers=headers)
         response.content_type = SDP_TYPE
         response.charset = None
-        for link in ice_server_links(request.app[SETTINGS]):
-            response.headers.add(hdrs.LINK, link)
+        add_ice_servers(response, request.app[ROOMS], who)
         return response
 
     async def options(self, request: web.Request) -> web.Response:
-        """What may be posted here; needs no token (RFC 9725 §4.2). CORS is added outside."""
-        return web.Response(
+        """What may be posted here; needs no token (RFC 9725 §4.2). CORS is added outside.
+
+        A client that cannot change its ICE servers after the offer asks here for them (§4.6), and
+        is told them if it may start a session. A preflight carries no token and is told none.
+        """
+        response = web.Response(
             status=200, headers={"Accept-Post": SDP_TYPE, "Accept-Patch": FRAGMENT_TYPE}
         )
+        is_preflight = hdrs.ACCESS_CONTROL_REQUEST_METHOD in request.headers
+        if not is_preflight and "session" not in request.match_info:
+            admit(request.app[LIMITS].session_edits, request)
+            with contextlib.suppress(HttpProblem, Refusal):
+                who = await self.authorize(request, room_of(request))
+                add_ice_servers(response, request.app[ROOMS], who)
+        return response
 
     async def probe(self, request: web.Request) -> web.Response:
         """GET and HEAD answer 2xx without content; a WHEP URL is recognised by its HEAD."""
@@ -197,6 +209,7 @@ def matches(if_match: str, ice_tag: str) -> bool:
     return etag(ice_tag) in (part.strip() for part in if_match.split(","))
 
 
-def ice_server_links(settings: Settings) -> list[str]:
-    """`Link` values that tell a client its ICE servers (RFC 9725 §4.6)."""
-    return [f'<{url}>; rel="ice-server"' for url in settings.stun_servers]
+def add_ice_servers(response: web.Response, rooms: RoomService, who: Identity) -> None:
+    """Tell a client its ICE servers, with credentials of its own (RFC 9725 §4.6)."""
+    for link in ice_server_links(rooms.ice_servers(who)):
+        response.headers.add(hdrs.LINK, link)

@@ -25,10 +25,16 @@ from pydantic import (
 
 from media.delay_line import MAX_DELAY_MS
 from server.durations import Seconds
+from server.turn_url import TurnUrl
 from signaling.ids import DEFAULT_SHOP, is_shop_name
 
 MIN_SECRET_CHARS: Final = 32
 """RFC 7518 §3.2: an HS256 key is at least as long as the hash, 256 bits."""
+MIN_TURN_SECRET_CHARS: Final = 16
+"""Whoever was given a credential may try secrets on it at leisure."""
+MIN_TURN_TTL_S: Final = 60.0
+"""A clock of the relay may be off by seconds."""
+MAX_TURN_TTL_S: Final = 7 * 86400.0
 _KEY_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -155,7 +161,7 @@ class CodecSettings(_Section):
 
 
 class Settings(_Section):
-    """The whole. Secrets (`keys`, `redis`) come from the environment or the file, never flags."""
+    """The whole. Secrets (`keys`, `redis`, `turn_secret`) are taken from no flag."""
 
     host: str = _setting("0.0.0.0", "Address that HTTP and WebSocket listen on.")
     port: Port = _setting(7880, "TCP port of HTTP and WebSocket; 0 takes a free one.")
@@ -184,6 +190,21 @@ class Settings(_Section):
     codecs: CodecSettings = _setting(CodecSettings, "What publishers may send.")
     stun_servers: TextList = _setting(
         list, "STUN servers told to clients; not needed to reach this server."
+    )
+    turn_servers: TextList = _setting(
+        list,
+        "TURN servers for clients whose network blocks the direct way:"
+        " turn:HOST:3478?transport=udp (or tcp), turns:HOST:5349?transport=tcp."
+        " They must be able to reach udp_port.",
+    )
+    turn_secret: SecretStr | None = _setting(
+        None,
+        "Shared with the TURN servers (coturn: use-auth-secret, static-auth-secret); credentials"
+        " are made with it for each person at each join.",
+        "16 characters or more",
+    )
+    turn_ttl_s: Seconds = _setting(
+        6 * 3600.0, "How long TURN credentials open new relays, 1m to 7d.", "s"
     )
     origins: TextList = _setting(
         list,
@@ -235,6 +256,30 @@ class Settings(_Section):
                 raise ValueError(f"{text!r} is no IP address") from error
         return value
 
+    @field_validator("turn_servers")
+    @classmethod
+    def _are_turn_urls(cls, value: list[str]) -> list[str]:
+        for url in value:
+            TurnUrl.parse(url)
+        return value
+
+    @field_validator("turn_secret")
+    @classmethod
+    def _turn_secret_is_long(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) < MIN_TURN_SECRET_CHARS:
+            raise ValueError(
+                f"needs {MIN_TURN_SECRET_CHARS} characters or more; make one with:"
+                " openssl rand -hex 32"
+            )
+        return value
+
+    @field_validator("turn_ttl_s")
+    @classmethod
+    def _turn_ttl_is_bounded(cls, value: float) -> float:
+        if not MIN_TURN_TTL_S <= value <= MAX_TURN_TTL_S:
+            raise ValueError("must be 1m to 7d")
+        return value
+
     @field_validator("redis")
     @classmethod
     def _is_store_url(cls, value: SecretStr | None) -> SecretStr | None:
@@ -252,6 +297,12 @@ class Settings(_Section):
             if not _KEY_ID.fullmatch(key_id):
                 raise ValueError(f"key id {key_id!r} must be 1-64 letters, digits, _ or -")
         return value
+
+    @model_validator(mode="after")
+    def _turn_is_whole(self) -> Self:
+        if self.turn_servers and self.turn_secret is None:
+            raise ValueError("turn_servers needs turn_secret, the secret they share with us")
+        return self
 
     @model_validator(mode="after")
     def _ports_differ(self) -> Self:

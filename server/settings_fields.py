@@ -13,7 +13,7 @@ from server.durations import Seconds, format_duration
 from server.settings import Settings
 
 ENV_PREFIX: Final = "LIANMAI_"
-SECRETS: Final = frozenset({"redis", "keys"})
+SECRETS: Final = frozenset({"redis", "keys", "turn_secret"})
 """Settings that come from the environment or a file only."""
 
 

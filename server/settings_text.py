@@ -25,7 +25,7 @@ Order: command line flags > environment > YAML file (`--config FILE`, or `LIANMA
 text itself in `LIANMAI_CONFIG_BODY`) > defaults. An unknown key is an error that names the nearest
 known one; all mistakes are reported together. Durations are texts such as `500ms`, `15s`, `10m`.
 Lists in the environment are words with commas, or YAML; maps are YAML or JSON. Secrets (`redis`
-with a password, `keys`) come from the environment or the file, never from flags.
+with a password, `keys`, `turn_secret`) come from the environment or the file, never from flags.
 
 """
 _KEYS_EXAMPLE: Final = """\

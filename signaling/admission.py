@@ -118,6 +118,7 @@ def _resume_of(message: Join) -> Resume | None:
 
 def _welcome(room: ServedRoom, session: Session, view: RoomView, *, is_resumed: bool) -> None:
     who, options = session.who, room.parts.options
+    now_ms = room.parts.clock.now_ms()
     show, stage, questions = snapshot_for(view.state, who.subject, who.is_staff)
     is_recovered = is_resumed and view.is_recovered
     welcome = Welcome(
@@ -125,7 +126,7 @@ def _welcome(room: ServedRoom, session: Session, view: RoomView, *, is_resumed: 
         room=who.room,
         conn=session.conn,
         you=You(who.subject, who.name, who.role, tuple(sorted(who.grants))),
-        server_ms=room.parts.clock.now_ms(),
+        server_ms=now_ms,
         recovered=is_recovered,
         show=show,
         stage=stage,
@@ -134,7 +135,7 @@ def _welcome(room: ServedRoom, session: Session, view: RoomView, *, is_resumed: 
         slots=SlotCounts(options.slots_audio, options.slots_video),
         viewers=max(room.hub.viewers, len(room.hub)),
         likes=room.hub.likes,
-        ice_servers=options.ice_servers,
+        ice_servers=options.ice_servers_for(who.subject, now_ms),
     )
     missed = [*(view.log.missed or ()), *(view.chat.missed or ())] if is_recovered else []
     events = (event for entry in missed if (event := codec.decode_event(entry.data)) is not None)

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 import msgspec
 
 from media.seam import CodecPolicy
+from signaling.ids import Subject
 from signaling.lane import Lane
 from signaling.limits import DEFAULT_ALLOWANCES, Allowance
 from signaling.rules import RoomRules
+from signaling.turn import TurnServers
 from signaling.views import IceServer
 
 
@@ -34,6 +36,14 @@ class RoomOptions(msgspec.Struct, frozen=True, kw_only=True):
     ask_burst: float = 3.0
     policy: CodecPolicy = CodecPolicy()
     ice_servers: tuple[IceServer, ...] = ()
+    """Told to everybody alike: those that need no credentials."""
+    turn: TurnServers | None = None
+
+    def ice_servers_for(self, subject: Subject, now_ms: int) -> tuple[IceServer, ...]:
+        """Those for everybody, and relays with credentials made now for this person."""
+        if self.turn is None:
+            return self.ice_servers
+        return (*self.ice_servers, self.turn.for_person(subject, now_ms))
 
     @property
     def rules(self) -> RoomRules:

@@ -43,6 +43,7 @@ from signaling.room_index import RoomIndex, RoomSummary
 from signaling.room_store import RoomStore
 from signaling.served_room import Parts, ServedRoom
 from signaling.sweeper import Sweeper
+from signaling.views import IceServer
 
 __all__ = [
     "ClientLink",
@@ -226,6 +227,10 @@ class RoomService:
         """End a transport; without effect when it is gone already."""
         self._sessions.pop(peer_id, None)
         self._link.close_peer(peer_id, reason)
+
+    def ice_servers(self, who: Identity) -> tuple[IceServer, ...]:
+        """What a client over HTTP may gather candidates with; relays as of now."""
+        return self._options.ice_servers_for(who.subject, self._clock.now_ms())
 
     def media_session(self, peer_id: PeerId) -> MediaSession | None:
         """A WHIP or WHEP session that still lives."""

@@ -8,6 +8,7 @@ declare -A package_of=(
     [redis-server]=redis-server # the store of another make
     [ip]=iproute2               # network tests
     [janus]=janus               # the peer that load tests compare media with
+    [turnserver]=coturn         # the relay that network and browser tests go through
     [nginx]=nginx               # the peer that load tests compare messages with: with Nchan, below
 )
 missing=()

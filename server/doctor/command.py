@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from server.doctor import machine, media, network, storage
+from server.doctor import machine, media, network, relays, storage
 from server.doctor.check import Check
 from server.logs import set_up_logging
 from server.settings import Settings
@@ -52,6 +52,7 @@ async def examine(settings: Settings) -> list[Check]:
         network.segmentation_offload(),
         network.socket_buffers(),
         network.certificate(settings),
+        *await relays.relays(settings),
         media.dtls(),
         media.srtp(),
         media.codecs(),

@@ -147,6 +147,18 @@ async def test_close_codes_say_whether_to_return(page: Page) -> None:
     assert returns == [True, True, True, True, False, False]
 
 
+async def test_relays_end_when_their_username_says(page: Page) -> None:
+    ends = await page.evaluate("""async () => {
+      const { relaysEndMs } = await import('/static/js/sdk/relays.js');
+      const stun = { urls: ['stun:stun.example'] };
+      const turn = username => ({ urls: ['turn:turn.example'], username, credential: 'x' });
+      const ending = [stun, turn('1700000000:u_1'), turn('1600000000:u_1')];
+      return [[], [stun], [turn('of a fixed account')], ending]
+        .map(servers => String(relaysEndMs(servers)));
+    }""")
+    assert ends == ["Infinity", "Infinity", "Infinity", "1600000000000"]
+
+
 async def test_back_off_has_full_jitter_and_a_ceiling(page: Page) -> None:
     waits = await page.evaluate("""async () => {
       const { Backoff } = await import('/static/js/sdk/backoff.js');

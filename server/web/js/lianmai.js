@@ -14,6 +14,7 @@
 import { Commands } from './sdk/commands.js';
 import { LianmaiError } from './sdk/errors.js';
 import { RoomMedia } from './sdk/media.js';
+import { relaysEndMs } from './sdk/relays.js';
 import { RoomSocket } from './sdk/socket.js';
 import { about, applyMessage, emptyState, hasGrant } from './sdk/state.js';
 
@@ -92,6 +93,7 @@ export class Room extends EventTarget {
     this.media = new RoomMedia({
       commands: this.#commands,
       isJoined: () => this.#socket.joined,
+      renewIceServers: () => this.#renewIceServers(),
       state: this.state,
       onSeat: (media) => this.#emit('seat_media', media),
       onState: (detail) => this.#emit('media', detail),
@@ -322,6 +324,13 @@ export class Room extends EventTarget {
         break;
       default:
     }
+  }
+
+  /** A socket may outlive the credentials that came with its `welcome`; a resume brings others. */
+  #renewIceServers() {
+    const isOver = this.now() >= relaysEndMs(this.state.iceServers);
+    if (isOver) this.reconnect();
+    return isOver;
   }
 
   #handleConnection(state, detail) {

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from server.cli import main
-from server.doctor import machine, media, network, storage
+from server.doctor import machine, media, network, relays, storage
 from server.settings import Settings
 
 
@@ -54,6 +54,23 @@ def test_an_address_of_another_machine(tmp_path: Path) -> None:
     check = network.tcp_port(settings(tmp_path, host="192.0.2.77"))
     assert check.status == "fail"
     assert "does not have" in check.detail
+
+
+async def test_relays_that_nobody_can_reach(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as taken:
+        taken.bind(("127.0.0.1", 0))  # and does not listen
+        urls = [
+            f"turn:127.0.0.1:{taken.getsockname()[1]}?transport=tcp",
+            "turn:no-such-host.invalid?transport=udp",
+        ]
+        told = settings(tmp_path, turn_servers=urls, turn_secret="s" * 16)
+        refused, unknown = await relays.relays(told)
+    assert (refused.status, "firewall" in refused.fix) == ("fail", True), refused
+    assert (unknown.status, "name" in unknown.fix) == ("fail", True), unknown
+
+
+async def test_without_relays_there_is_nothing_to_say(tmp_path: Path) -> None:
+    assert await relays.relays(settings(tmp_path)) == []
 
 
 def test_libraries_are_whole() -> None:

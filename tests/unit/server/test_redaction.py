@@ -20,6 +20,8 @@ def redactor() -> Redactor:
         ("Authorization: Bearer abc.def-ghi", "abc.def-ghi"),
         ("connect redis://user:geheim@store:6379/0", "geheim"),
         ("password=geheim&x=1", "geheim"),
+        ('Link: <turn:a.example>; username="9:u_1"; credential="geheim="', "geheim"),
+        ("IceServer(username='9:u_1', credential='geheim=')", "geheim"),
         ("peer 203.0.113.7:5000 left", "203.0.113.7"),
         ("from ('198.51.100.23', 40000)", "198.51.100.23"),
         ("no route to 10.1.2.3.", "10.1.2.3"),
@@ -59,6 +61,8 @@ def test_an_address_keeps_one_pseudonym_within_a_run_only(redactor: Redactor) ->
 def test_fields_by_their_name(redactor: Redactor) -> None:
     assert redactor.field("token", "abc") == "***"
     assert redactor.field("password", 7) == "***"
+    assert redactor.field("credential", "abc=") == "***"
+    assert redactor.field("turn_secret", "abc") == "***"
     name = str(redactor.field("name", "王小明"))
     assert name.startswith("person-")
     assert "王" not in name

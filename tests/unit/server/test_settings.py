@@ -22,7 +22,11 @@ def test_defaults_are_those_of_the_design() -> None:
 
 def test_secrets_are_never_shown() -> None:
     settings = Settings.model_validate(
-        {"redis": "redis://:geheim@store:6379", "keys": {"k": {"secret": SECRET}}}
+        {
+            "redis": "redis://:geheim@store:6379",
+            "keys": {"k": {"secret": SECRET}},
+            "turn_secret": "geheim as well, and long",
+        }
     )
     for text in (repr(settings), str(settings), settings.model_dump_json()):
         assert "geheim" not in text
@@ -50,6 +54,11 @@ def test_frozen() -> None:
         ({"room": {"seats": 0}}, "greater than or equal to 1"),
         ({"room": {"invite_timeout_s": "soon"}}, "no duration"),
         ({"codecs": {"video": []}}, "at least 1"),
+        ({"turn_servers": "turn://a", "turn_secret": SECRET}, "is no TURN address"),
+        ({"turn_servers": "turn:a.example"}, "turn_servers needs turn_secret"),
+        ({"turn_secret": "short"}, "16 characters"),
+        ({"turn_ttl_s": "59s"}, "1m to 7d"),
+        ({"turn_ttl_s": "8d"}, "1m to 7d"),
         ({"debug_forward_delay_ms": 1001}, "less than or equal to 1000"),
         ({"debug_forward_delay_ms": -1}, "greater than or equal to 0"),
     ],

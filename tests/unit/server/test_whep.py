@@ -113,3 +113,44 @@ async def test_ice_servers_are_told_as_links(tmp_path: Path) -> None:
         await go_live(server, room)
         response = await play(server, room)
         assert response.headers.getall("Link") == ['<stun:stun.example.net:3478>; rel="ice-server"']
+
+
+TURN = {"turn_servers": ["turn:turn.example.net:3478"], "turn_secret": "s" * 32}
+
+
+def relay_names(response: aiohttp.ClientResponse) -> list[str]:
+    """Usernames of the relays that a response tells."""
+    links = response.headers.getall("Link", [])
+    return [link.partition('username="')[2].partition('"')[0] for link in links]
+
+
+async def test_relays_are_told_with_credentials_of_ones_own(tmp_path: Path) -> None:
+    async with serving(tmp_path, **TURN) as server:
+        room = server.new_room()
+        await go_live(server, room)
+        vera, vito = (server.bearer(user, "viewer", room) for user in ("vera", "vito"))
+        made = [await play(server, room, who) for who in (vera, vito)]
+        (first,), (second,) = (relay_names(response) for response in made)
+        assert first.partition(":")[2] != second.partition(":")[2]
+        (asked,) = relay_names(await server.http.options(f"/whep/{room}", headers=vera))
+        assert asked.partition(":")[2] == first.partition(":")[2]
+        assert 'credential-type="password"' in made[0].headers["Link"]
+
+
+async def test_relays_are_for_those_who_may_start_a_session(tmp_path: Path) -> None:
+    async with serving(tmp_path, room={"guest_viewers": False}, **TURN) as server:
+        room = server.new_room()
+        for path, headers in (
+            (f"/whep/{room}", {}),
+            (f"/whep/{room}", {"Authorization": "Bearer x.y.z"}),
+            (f"/whip/{room}", server.bearer("vera", "viewer", room)),
+            (f"/whep/{room}/session", server.bearer("vera", "viewer", room)),
+            (
+                f"/whep/{room}",
+                server.bearer("vera", "viewer", room) | {"Access-Control-Request-Method": "POST"},
+            ),
+        ):
+            response = await server.http.options(path, headers=headers)
+            assert (response.status, relay_names(response)) == (200, []), (path, headers)
+        host = server.bearer("anna", "host", room)
+        assert len(relay_names(await server.http.options(f"/whip/{room}", headers=host))) == 1

@@ -13,6 +13,7 @@ from signaling.close_codes import CloseCode
 from signaling.errors import Refusal
 from signaling.ids import RoomId, ShopId
 from signaling.options import RoomOptions
+from signaling.turn import TurnServers
 from tests.support.rooms import Node, Person
 
 _keys = (f"k{n}" for n in itertools.count())
@@ -183,6 +184,24 @@ async def test_two_staff_cannot_seat_two_in_one_seat(
             "s-hugo",
             taken["seat"]["subject"],
         ]
+
+
+async def test_every_welcome_brings_relay_credentials_as_of_then(
+    store_url: str, shop: ShopId, room: RoomId
+) -> None:
+    turn = TurnServers(urls=("turn:turn.example",), secret="s" * 16, ttl_s=600)
+    async with Node(store_url, shop, room, RoomOptions(turn=turn)) as node:
+        ann = await node.join("ann")
+        place = ann.link.resume()
+        await ann.drop()
+        node.clock.ahead_ms += 5_000
+        back = await node.join("ann", resume=place, conn=ann.session.conn)
+        (first,), (second,) = ann.welcome["ice_servers"], back.welcome["ice_servers"]
+        ends = [int(server["username"].partition(":")[0]) for server in (first, second)]
+        assert ends[0] * 1000 >= ann.welcome["server_ms"] + 599_000
+        assert ends[1] - ends[0] >= 5
+        assert first["username"].endswith(f":{ann.session.who.subject}")
+        assert set(second) == {"urls", "username", "credential"}
 
 
 async def test_who_reloads_gets_what_was_missed_and_nothing_twice(node: Node) -> None:

@@ -25,6 +25,7 @@ const REPLAYED_REASONS = new Set([
  * @property {import('./commands.js').Commands} commands
  * @property {() => boolean} isJoined
  * @property {() => RTCIceServer[]} iceServers
+ * @property {() => boolean} renewIceServers Whether they are too old; then a new `welcome` is on its way.
  * @property {() => boolean} [isOpen] Whether there is anything to offer for; else the link waits.
  * @property {{offersSent: number}} counters
  * @property {(pc: RTCPeerConnection) => void} build Adds the transceivers.
@@ -79,6 +80,8 @@ export class MediaLink {
   /** The socket joined again. `isSame`: the server still knows the connection id. */
   handleWelcome(isSame) {
     if (!this.#wanted) return;
+    // Credentials of relays end some hours after the `welcome` that brought them.
+    this.pc?.setConfiguration?.({ ...this.pc.getConfiguration(), iceServers: this.#options.iceServers() });
     if (!isSame || !this.peerId) this.#begin();
     else if (!this.isAlive()) this.#watch(ALIVE_AFTER_RESUME_MS, () => this.isAlive() || this.#begin());
   }
@@ -114,6 +117,7 @@ export class MediaLink {
       this.#setState('waiting'); // `kick` begins again
       return;
     }
+    if (this.#options.renewIceServers()) return; // `handleWelcome` begins again
     const pc = new RTCPeerConnection({
       iceServers: this.#options.iceServers(),
       bundlePolicy: 'max-bundle',

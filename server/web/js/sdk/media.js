@@ -20,16 +20,18 @@ export class RoomMedia {
    * @param {object} options
    * @param {import('./commands.js').Commands} options.commands
    * @param {() => boolean} options.isJoined
+   * @param {() => boolean} options.renewIceServers see `LinkOptions`
    * @param {import('./state.js').RoomState} options.state
    * @param {(media: import('./playback.js').SeatMedia) => void} options.onSeat
    * @param {(detail: {kind: 'publish'|'play', state: string, error: Error|null}) => void} options.onState
    */
-  constructor({ commands, isJoined, state, onSeat, onState }) {
+  constructor({ commands, isJoined, renewIceServers, state, onSeat, onState }) {
     const link = (kind) => ({
       commands,
       isJoined,
       counters: this,
       iceServers: () => state.iceServers,
+      renewIceServers,
       onState: (linkState, error) => onState({ kind, state: linkState, error }),
     });
     this.publication = new Publication(link('publish'), () => state.you?.role === 'host');
