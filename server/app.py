@@ -201,12 +201,13 @@ def projector_child(store: Store) -> Child:
 
 
 async def media_part(app: web.Application) -> AsyncIterator[None]:
-    """The UDP port."""
+    """The media port, UDP and TCP."""
     settings = app[SETTINGS]
     media = LocalMedia(
         host=settings.host,
         port=settings.udp_port,
         advertised=media_addresses(settings),
+        tcp=settings.media_tcp,
         debug_forward_delay_ms=settings.debug_forward_delay_ms,
     )
     try:
@@ -247,6 +248,7 @@ async def rooms_part(app: web.Application) -> AsyncIterator[None]:
     media, producer, metrics = app[MEDIA], app[PRODUCER], app[METRICS]
     metrics.add_source(lambda: part_metrics.room_metrics(rooms.stats()))
     metrics.add_source(lambda: part_metrics.media_metrics(media.totals(), media.udp_stats))
+    metrics.add_source(lambda: part_metrics.media_tcp_metrics(media.tcp_stats))
     metrics.add_source(lambda: part_metrics.retention_metrics(producer.stats()))
     try:
         yield

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from prometheus_client.core import Metric
 
+from media.tcp import TcpStats
 from media.udp import UdpStats
 from server.metrics import counter, gauge
 from server.retention.producer import ProducerStats
@@ -106,6 +107,38 @@ def media_metrics(totals: Mapping[str, int], udp: UdpStats) -> Iterator[Metric]:
         "udp_dropped_total",
         "Datagrams the kernel did not take",
         {("full",): udp.dropped_full, ("error",): udp.send_errors},
+        ("reason",),
+    )
+
+
+def media_tcp_metrics(tcp: TcpStats | None) -> Iterator[Metric]:
+    """Its TCP side; nothing where that is switched off."""
+    if tcp is None:
+        return
+    yield gauge("tcp_connections", "Connections to the media port", {(): tcp.open})
+    yield counter("tcp_accepted_total", "Connections taken", {(): tcp.accepted})
+    yield counter(
+        "tcp_closed_total",
+        "Connections closed, by reason; refused at once when there were too many",
+        {("refused",): tcp.refused, **{(reason,): count for reason, count in tcp.closed.items()}},
+        ("reason",),
+    )
+    yield counter(
+        "tcp_datagrams_total",
+        "Datagrams through the media port in frames of TCP",
+        {("in",): tcp.datagrams_in, ("out",): tcp.datagrams_out},
+        ("dir",),
+    )
+    yield counter(
+        "tcp_bytes_total",
+        "Their bytes, frames included",
+        {("in",): tcp.bytes_in, ("out",): tcp.bytes_out},
+        ("dir",),
+    )
+    yield counter(
+        "tcp_dropped_total",
+        "Datagrams for a reader that does not keep up or is gone",
+        {("full",): tcp.dropped_full, ("gone",): tcp.dropped_gone},
         ("reason",),
     )
 

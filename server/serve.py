@@ -190,9 +190,10 @@ def _banner(server: RunningServer) -> str:
         for address in addresses
         if f"//{address}:" not in server.url and ":" not in address
     )
+    protocols = "UDP and TCP" if settings.media_tcp else "UDP"
     return (
         f"lianmai is ready\n"
         f"  pages    {server.url}/{others if settings.host in ('0.0.0.0', '::') else ''}\n"
-        f"  media    UDP port {server.udp_port} on {', '.join(addresses)}\n"
+        f"  media    {protocols} port {server.udp_port} on {', '.join(addresses)}\n"
         f"  store    {server.app[STORE].describe()}"
     )

@@ -165,7 +165,10 @@ class Settings(_Section):
 
     host: str = _setting("0.0.0.0", "Address that HTTP and WebSocket listen on.")
     port: Port = _setting(7880, "TCP port of HTTP and WebSocket; 0 takes a free one.")
-    udp_port: Port = _setting(7882, "The one UDP port of all media; 0 takes a free one.")
+    udp_port: Port = _setting(7882, "The one port of all media, UDP and TCP; 0 takes a free one.")
+    media_tcp: bool = _setting(
+        True, "Takes media by TCP on udp_port, too, from clients whose network blocks UDP."
+    )
     public_ip: TextList = _setting(
         list, "Addresses that clients reach this machine by, when they are not its own (NAT)."
     )

@@ -49,6 +49,7 @@ async def examine(settings: Settings) -> list[Check]:
         machine.clock(),
         network.tcp_port(settings),
         network.udp_port(settings),
+        network.media_tcp_port(settings),
         network.segmentation_offload(),
         network.socket_buffers(),
         network.certificate(settings),

@@ -51,6 +51,19 @@ def udp_port(settings: Settings) -> Check:
     return ok("UDP port", f"{port} is free and echoes; open it in every firewall on the way too")
 
 
+def media_tcp_port(settings: Settings) -> Check:
+    """The TCP port with the number of the UDP port, for clients whose network blocks UDP."""
+    if not settings.media_tcp:
+        return ok("media TCP port", "switched off (media_tcp): networks that block UDP see nothing")
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound = _bound("media TCP port", listener, settings.host, settings.udp_port, "--udp-port")
+    if bound.status != "ok":
+        return bound._replace(fix=f"{bound.fix}, or do without: media_tcp: false")
+    return bound
+
+
 def _bound(name: str, sock: socket.socket, host: str, port: int, flag: str) -> Check:
     try:
         sock.bind((host, port))

@@ -38,6 +38,7 @@ async def test_a_store_that_is_away(tmp_path: Path) -> None:
 def test_ports(tmp_path: Path) -> None:
     assert network.tcp_port(settings(tmp_path, host="127.0.0.1")).status == "ok"
     assert network.udp_port(settings(tmp_path, host="127.0.0.1")).status == "ok"
+    assert network.media_tcp_port(settings(tmp_path, host="127.0.0.1")).status == "ok"
 
 
 def test_a_port_in_use(tmp_path: Path) -> None:
@@ -48,6 +49,18 @@ def test_a_port_in_use(tmp_path: Path) -> None:
         )
     assert (check.status, "in use" in check.detail) == ("fail", True)
     assert "--udp-port" in check.fix
+
+
+def test_a_media_tcp_port_in_use_or_not_wanted(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        values = {"host": "127.0.0.1", "udp_port": other.getsockname()[1]}
+        check = network.media_tcp_port(settings(tmp_path, **values))
+        without = network.media_tcp_port(settings(tmp_path, **values, media_tcp=False))
+    assert (check.status, "in use" in check.detail) == ("fail", True)
+    assert "media_tcp: false" in check.fix
+    assert (without.status, "switched off" in without.detail) == ("ok", True)
 
 
 def test_an_address_of_another_machine(tmp_path: Path) -> None:
