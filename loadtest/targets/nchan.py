@@ -13,7 +13,6 @@ import os
 import re
 import resource
 import shutil
-import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -135,7 +134,7 @@ class NchanTarget:
 
     async def _start(self, nginx: str) -> None:
         folder = self._stack.enter_context(folder_of("nchan"))
-        port = free_port(socket.SOCK_STREAM)
+        port = free_port()
         authority = f"[{self._host}]" if ":" in self._host else self._host
         self._url = f"http://{authority}:{port}"
         path = folder / "nginx.conf"

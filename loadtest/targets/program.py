@@ -32,11 +32,17 @@ _OURS: Final = "LIANMAI_"
 IsReady = Callable[[], Awaitable[bool]]
 
 
-def free_port(kind: socket.SocketKind, host: str = "127.0.0.1") -> int:
-    """A port that nobody has now; another program may take it before it is used."""
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind((host, 0))
-        port: int = probe.getsockname()[1]
+def free_port(host: str = "127.0.0.1") -> int:
+    """A port that nobody has now, by TCP or UDP (media may take both of one number); another
+    program may take it before it is used."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp:
+        tcp.bind((host, 0))
+        port: int = tcp.getsockname()[1]
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+            try:
+                udp.bind((host, port))
+            except OSError:
+                return free_port(host)
         return port
 
 
@@ -46,7 +52,7 @@ class Ports(NamedTuple):
 
     @classmethod
     def free(cls) -> Ports:
-        return cls(free_port(socket.SOCK_STREAM), free_port(socket.SOCK_DGRAM))
+        return cls(free_port(), free_port())
 
 
 class Program(NamedTuple):

@@ -15,10 +15,10 @@ import pytest
 
 from loadtest.room_client import RoomClient
 from loadtest.rtc.light_peer import LightPeer
+from loadtest.targets.program import free_port
 from loadtest.trust import Trust
 from tests.support.cli import Command, is_running, lianmai
 from tests.support.crowd_room import sending
-from tests.support.server import free_port
 
 ROOM = "demo"
 LAST_LINE = "Ctrl-C stops everything."
@@ -28,8 +28,8 @@ LINK = re.compile(r"^  (.+?)\n(https?://\S+)$", re.MULTILINE)
 @contextlib.asynccontextmanager
 async def demo(data_dir: Path, *more: str, **environment: str) -> AsyncIterator[Command]:
     ports = (
-        *("--port", str(free_port(socket.SOCK_STREAM))),
-        *("--udp-port", str(free_port(socket.SOCK_DGRAM))),
+        *("--port", str(free_port())),
+        *("--udp-port", str(free_port())),
     )
     arguments = ("--host", "127.0.0.1", "--data-dir", str(data_dir), *ports, *more)
     async with lianmai("demo", *arguments, **environment) as command:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -15,10 +14,11 @@ from av.video.frame import VideoFrame
 from loadtest.publisher import TOKEN_VARIABLE
 from loadtest.room_client import RoomClient, wait_camera
 from loadtest.rtc.light_peer import LightPeer
+from loadtest.targets.program import free_port
 from loadtest.trust import Trust
 from server.tls import ca_certificate_path
 from tests.support.cli import Command, lianmai
-from tests.support.server import LiveServer, ServerProcess, free_port, live, server_process, serving
+from tests.support.server import LiveServer, ServerProcess, live, server_process, serving
 from tests.support.videos import make_video
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -182,7 +182,7 @@ async def test_somebody_else_is_live(live: LiveServer, clip: Path) -> None:
     ],
 )
 async def test_wrong_servers(live: LiveServer, clip: Path, server: str, words: str) -> None:
-    url = server.format(port=live.running.port, free=free_port(socket.SOCK_STREAM))
+    url = server.format(port=live.running.port, free=free_port())
     async with publish(live, clip, "r1", "--server", url) as command:
         assert words in await refusal_of(command)
 

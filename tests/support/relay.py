@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import ipaddress
 import shutil
-import socket
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -48,7 +47,7 @@ async def coturn(folder: Path) -> AsyncIterator[Relay]:
     program = shutil.which("turnserver")
     assert program is not None, "no turnserver: run `make test` as root, or install coturn"
     certificate, key = _self_signed(folder)
-    ports = free_port(socket.SOCK_STREAM), free_port(socket.SOCK_STREAM)
+    ports = free_port(), free_port()
     relay = Relay(*ports, certificate, folder / "turnserver.log")
     argv = [
         program, "-n", "--no-cli", "--no-dtls", "--simple-log", "--verbose",

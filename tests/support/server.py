@@ -11,7 +11,6 @@ import contextlib
 import itertools
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -23,6 +22,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
+from loadtest.targets.program import free_port
 from server.serve import RunningServer, running
 from server.settings import Settings
 from server.signing import SigningKeys, make_claims
@@ -125,8 +125,8 @@ class ServerProcess:
 
     def __init__(self, data_dir: Path, **environment: str) -> None:
         self.data_dir = data_dir
-        self.port = free_port(socket.SOCK_STREAM)
-        self.udp_port = free_port(socket.SOCK_DGRAM)
+        self.port = free_port()
+        self.udp_port = free_port()
         self.signing = SigningKeys(settings_for(data_dir).keys)
         self.log = data_dir / "serve.log"
         self._environment = environment
@@ -198,10 +198,3 @@ async def server_process(tmp_path: Path) -> AsyncIterator[ServerProcess]:
     yield process
     if process._process is not None and process.process.returncode is None:
         await process.kill()
-
-
-def free_port(kind: socket.SocketKind) -> int:
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -1,14 +1,13 @@
 from __future__ import annotations
 
 import argparse
-import socket
 from pathlib import Path
 
 import pytest
 
 from loadtest.media_source import HD, PictureSize, SourceError
 from loadtest.publisher import PublishError, Show, parse_kbps, parse_size, publish
-from tests.support.server import free_port
+from loadtest.targets.program import free_port
 from tests.support.videos import make_video
 
 
@@ -41,7 +40,7 @@ def test_bitrates() -> None:
 
 
 def test_nobody_there_is_one_sentence() -> None:
-    url = f"http://127.0.0.1:{free_port(socket.SOCK_STREAM)}/whip/r1"
+    url = f"http://127.0.0.1:{free_port()}/whip/r1"
     with pytest.raises(PublishError, match=f"^{url}: nothing listens there; start it"):
         publish(url, "token", Show(None, PictureSize(160, 90, 10), 200_000))
 
