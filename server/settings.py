@@ -54,7 +54,7 @@ def _codec_names(value: object) -> object:
 
 
 TextList = Annotated[list[str], BeforeValidator(_split_commas)]
-AudioCodecs = Annotated[list[Literal["opus"]], BeforeValidator(_codec_names)]
+AudioCodecs = Annotated[list[Literal["opus", "red"]], BeforeValidator(_codec_names)]
 VideoCodecs = Annotated[list[Literal["vp8", "h264", "vp9", "av1"]], BeforeValidator(_codec_names)]
 
 
@@ -154,10 +154,23 @@ class RoomSettings(_Section):
 class CodecSettings(_Section):
     """What publishers may send; a publisher outside it is refused with 422."""
 
-    audio: AudioCodecs = _setting(lambda: ["opus"], "Audio codecs, best first.", min_length=1)
+    audio: AudioCodecs = _setting(
+        lambda: ["opus"],
+        "Audio codecs, best first: opus; [red, opus] repeats each piece of Opus in the next packet,"
+        " for links that lose (RFC 2198), at about twice the audio bitrate; who lacks RED gets"
+        " Opus.",
+        min_length=1,
+    )
     video: VideoCodecs = _setting(
         lambda: ["vp8", "h264"], "Video codecs of vp8, h264, vp9, av1, best first.", min_length=1
     )
+
+    @field_validator("audio")
+    @classmethod
+    def _holds_opus(cls, value: list[str]) -> list[str]:
+        if "opus" not in value:
+            raise ValueError("red is a wrapping of opus: name opus too")
+        return value
 
 
 class Settings(_Section):

@@ -59,6 +59,8 @@ def test_frozen() -> None:
         ({"turn_secret": "short"}, "16 characters"),
         ({"turn_ttl_s": "59s"}, "1m to 7d"),
         ({"turn_ttl_s": "8d"}, "1m to 7d"),
+        ({"codecs": {"audio": ["red"]}}, "name opus too"),
+        ({"codecs": {"audio": ["pcmu"]}}, "'opus' or 'red'"),
         ({"debug_forward_delay_ms": 1001}, "less than or equal to 1000"),
         ({"debug_forward_delay_ms": -1}, "greater than or equal to 0"),
     ],
