@@ -60,7 +60,8 @@ class OutOptions:
 
 @dataclass(frozen=True, slots=True)
 class OutStats:
-    """Counters of one slot since it began. `loss` (0..1) and `rtt_s` are the viewer's last word."""
+    """Counters of one slot since it began. `lost`, `loss` (0..1) and `rtt_s` are the viewer's last
+    word; what a retransmission mended counts as lost there."""
 
     packets: int
     payload_bytes: int
@@ -70,6 +71,7 @@ class OutStats:
     nacked: int
     late_drops: int
     switches: int
+    lost: int
     loss: float
     jitter_ticks: int
     rtt_s: float | None
@@ -92,6 +94,7 @@ class OutStream:
         "kind",
         "layout",
         "loss",
+        "lost",
         "mid",
         "nacked",
         "packets",
@@ -136,6 +139,7 @@ class OutStream:
         self.resend_missing = 0
         self.nacked = 0
         self.switches = 0
+        self.lost = 0
         self.loss = 0.0
         self.jitter_ticks = 0
         self.rtt_s: float | None = None
@@ -182,6 +186,8 @@ class OutStream:
         `compact_now` is the middle of our NTP time on the clock of our sender reports.
         """
         self.loss = report.fraction_lost / 256
+        # A counter for us: duplicates make the viewer's go back, and it may say anything.
+        self.lost = max(self.lost, min(report.packets_lost, self.packets))
         self.jitter_ticks = report.jitter
         if report.lsr:
             round_trip = (compact_now - report.lsr - report.dlsr) & 0xFFFFFFFF
@@ -199,6 +205,7 @@ class OutStream:
             nacked=self.nacked,
             late_drops=self.forwarder.late_drops,
             switches=self.switches,
+            lost=self.lost,
             loss=self.loss,
             jitter_ticks=self.jitter_ticks,
             rtt_s=self.rtt_s,

@@ -324,6 +324,9 @@ class MediaPlane:
         peer.srtp_profile = profile
         self._quality[peer.peer_id] = QualityMeter(now)
         self._events.append(PeerConnected(peer.peer_id, profile))
+        if isinstance(peer, Publisher) and peer.transport.handshake_rtt_s is not None:
+            for track in peer.tracks:
+                track.source.learn_rtt(peer.transport.handshake_rtt_s)
         if isinstance(peer, Viewer):
             peer.downlink.protector = peer.transport.srtp_out
             for slot in peer.slots.values():

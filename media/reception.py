@@ -16,13 +16,14 @@ class Reception:
 
     __slots__ = (
         "_base", "_clock_rate", "_expected_before", "_highest", "_last_transit", "_received_prior",
-        "_report_at", "_report_ntp", "jitter_ticks", "received",
+        "_report_at", "_report_ntp", "jitter_ticks", "loss", "received",
     )  # fmt: skip
 
     def __init__(self, clock_rate: int) -> None:
         self._clock_rate = clock_rate
         self.received = 0
         self.jitter_ticks = 0.0
+        self.loss = 0.0
         self._base: int | None = None
         self._highest = 0
         self._expected_before = 0
@@ -64,12 +65,13 @@ class Reception:
         self._report_at = now
 
     def take_report(self, ssrc: int, now: float) -> RtcpReceiverInfo:
-        """The block for `ssrc`; the fraction lost is that since the last call."""
+        """The block for `ssrc`; the fraction lost (`loss` too) is that since the last call."""
         expected = self.expected - self._expected_before
         received = self.received - self._received_prior
         self._expected_before = self.expected
         self._received_prior = self.received
         lost = max(0, expected - received)
+        self.loss = lost / expected if expected > 0 else 0.0
         since_s = 0.0 if self._report_at is None else now - self._report_at
         return RtcpReceiverInfo(
             ssrc=ssrc,

@@ -266,7 +266,14 @@ class QualitySample(msgspec.Struct, frozen=True, tag=True):
 
 
 class PeerStats(msgspec.Struct, frozen=True):
-    """Counters of one transport since it was created (packets, bytes of RTP incl. header)."""
+    """Counters of one transport since it was created (packets, bytes of RTP incl. header).
+
+    Loss is counted per hop. `lost_in`: packets of a publisher that never came, not even again;
+    `recovered` those that came after we asked. `lost_out`: what a viewer's receiver reports say
+    was lost (before repair), `retransmitted` what was sent again, `resend_missing` what we had not
+    (any more) when asked. `loss` (0..1) is the share lost on the hop, before repair, between the
+    last two reports; of a viewer's slots the worst. `rtt_ms` is None while not known.
+    """
 
     peer_id: PeerId
     state: str
@@ -282,7 +289,11 @@ class PeerStats(msgspec.Struct, frozen=True):
     twcc_out: int
     """Transport-wide feedback packets to a publisher."""
     retransmitted: int
-    lost: int
+    resend_missing: int
+    recovered: int
+    lost_in: int
+    lost_out: int
+    loss: float
     dropped: dict[str, int]
     rtt_ms: float | None
     estimate_bps: int | None

@@ -16,7 +16,7 @@ from media.errors import RemoteProtocolError
 from media.gop_cache import GopCache
 from media.keyframe_requests import KeyframeRequests
 from media.media_clock import MediaClock, PublisherClock
-from media.nack import NackTracker
+from media.nack import NEVER_ASK, NackTracker
 from media.payload import Vp8Descriptor, inspect_untrusted
 from media.payload.red import RedLayout, parse_red_untrusted
 from media.reception import Reception
@@ -70,7 +70,9 @@ class SourceOptions:
 
 @dataclass(frozen=True, slots=True)
 class SourceStats:
-    """Counters since the track began. `lost` are packets that never came, not even again."""
+    """Counters since the track began. `lost` are packets that never came, not even again;
+    `recovered` came after they were asked for. `loss` (0..1) is the share of first transmissions
+    lost between the last two reports; `rtt_s` None is not known yet."""
 
     packets: int
     payload_bytes: int
@@ -82,6 +84,8 @@ class SourceStats:
     restarts: int
     jitter_s: float
     ignores_pli: bool
+    loss: float
+    rtt_s: float | None
     dropped: dict[str, int]
 
 
@@ -102,7 +106,8 @@ class SourceTrack:
         self.gop = GopCache()
         self.clock = MediaClock(options.clock_rate, publisher_clock)
         self.keyframes = KeyframeRequests()
-        self._nack = NackTracker()
+        self._nack = NackTracker(None if options.can_nack else NEVER_ASK)
+        self._repaired = 0
         self._reception = Reception(options.clock_rate)
         self._reader = ExtensionReader(options.extension_ids)
         self._sequence = SequenceUnwrapper()
@@ -156,6 +161,10 @@ class SourceTrack:
         self.keyframes.request()
         return True
 
+    def learn_rtt(self, rtt_s: float) -> None:
+        """The publisher's round trip as measured elsewhere; NACKs are spaced by it."""
+        self._nack.learn_rtt(rtt_s)
+
     def mute(self, is_muted: bool) -> None:
         """Keep nothing from now on, or again. What arrived while muted is never kept or returned
         afterwards either, however late its retransmission comes."""
@@ -183,7 +192,7 @@ class SourceTrack:
         local = self.options.local_ssrc
         feedback: list[bytes] = []
         lost = self._nack.take_due(now)
-        if lost and self.options.can_nack:
+        if lost:
             feedback.append(rtcp.build_nack(local, ssrc, lost))
         if self.keyframes.take_due(now):
             feedback.append(rtcp.build_pli(local, ssrc))
@@ -197,7 +206,7 @@ class SourceTrack:
         return SourceStats(
             packets=reception.received,
             payload_bytes=self._payload_bytes,
-            lost=max(0, reception.lost - self._nack.recovered),
+            lost=max(0, reception.lost - self._repaired),
             recovered=self._nack.recovered,
             nacks_sent=self._nack.requested,
             plis_sent=self.keyframes.sent,
@@ -205,6 +214,8 @@ class SourceTrack:
             restarts=self._sequence.restarts,
             jitter_s=reception.jitter_ticks / self.options.clock_rate,
             ignores_pli=self.keyframes.ignores_pli,
+            loss=reception.loss,
+            rtt_s=self._nack.rtt_s if self._nack.has_rtt else None,
             dropped=dict(self._dropped),
         )
 
@@ -225,6 +236,7 @@ class SourceTrack:
         if self._sequence.restarts != restarts:
             self._restart()
         if not self._take_fresh(ext_seq):
+            self._nack.receive_again(ext_seq, now)
             return self._drop("duplicate")
         if ext_seq <= self._muted_until:
             return self._drop("muted")
@@ -255,10 +267,12 @@ class SourceTrack:
         if ext_seq > self._sequence.highest:
             return self._drop("rtx_ahead")
         if not self._take_fresh(ext_seq):
+            self._nack.receive_again(ext_seq, now)
             return self._drop("duplicate")
         if ext_seq <= self._muted_until:
             return self._drop("muted")
         packet = self._packet(header, original, content, ext_seq, now)
+        self._repaired += 1
         return self._keep(packet, now)
 
     def _inspect(self, data: bytes, header: RtpHeader, payload: bytes) -> _Content:

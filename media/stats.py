@@ -23,7 +23,9 @@ TRAFFIC: Final = (
     "plis_out",
     "twcc_out",
     "retransmitted",
-    "lost",
+    "recovered",
+    "lost_in",
+    "lost_out",
 )
 """Fields of `PeerStats` that add up over peers."""
 
@@ -50,16 +52,16 @@ def _traffic(peer: Peer) -> tuple[int, ...]:
     """The fields of `TRAFFIC`; a viewer's without the rest of the snapshot."""
     if not isinstance(peer, Viewer):
         return tuple(getattr(peer_stats(peer), name) for name in TRAFFIC)
-    packets = payload_bytes = retransmitted = missing = 0
+    packets = payload_bytes = retransmitted = lost = 0
     for stream in peer.downlink.streams.values():
         packets += stream.packets
         payload_bytes += stream.payload_bytes
         retransmitted += stream.retransmitted
-        missing += stream.resend_missing
+        lost += stream.lost
     bytes_out = payload_bytes + packets * HEADER_BYTES
     return (
         peer.packets_in, peer.bytes_in, packets, bytes_out, peer.nacks_in, 0, peer.plis_in, 0, 0,
-        retransmitted, missing,
+        retransmitted, 0, 0, lost,
     )  # fmt: skip
 
 
@@ -74,6 +76,7 @@ def peer_stats(peer: Peer) -> PeerStats:
 
 def _publisher_stats(peer: Publisher) -> PeerStats:
     tracks = [track.source.stats() for track in peer.tracks]
+    rtts = [track.rtt_s for track in tracks if track.rtt_s is not None]
     dropped = dict(peer.dropped)
     for track in tracks:
         for reason, count in track.dropped.items():
@@ -91,10 +94,14 @@ def _publisher_stats(peer: Publisher) -> PeerStats:
         plis_in=0,
         plis_out=sum(track.plis_sent for track in tracks),
         twcc_out=peer.twcc_sent,
-        retransmitted=sum(track.recovered for track in tracks),
-        lost=sum(track.lost for track in tracks),
+        retransmitted=0,
+        resend_missing=0,
+        recovered=sum(track.recovered for track in tracks),
+        lost_in=sum(track.lost for track in tracks),
+        lost_out=0,
+        loss=max((track.loss for track in tracks), default=0.0),
         dropped=dropped,
-        rtt_ms=None,
+        rtt_ms=min(rtts) * 1000 if rtts else None,
         estimate_bps=None,
     )
 
@@ -117,7 +124,11 @@ def _viewer_stats(peer: Viewer) -> PeerStats:
         plis_out=0,
         twcc_out=0,
         retransmitted=sum(stream.retransmitted for stream in streams),
-        lost=sum(stream.resend_missing for stream in streams),
+        resend_missing=sum(stream.resend_missing for stream in streams),
+        recovered=0,
+        lost_in=0,
+        lost_out=sum(stream.lost for stream in streams),
+        loss=max((stream.loss for stream in streams), default=0.0),
         dropped=peer.dropped,
         rtt_ms=min(rtts) * 1000 if rtts else None,
         estimate_bps=peer.downlink.estimate_bps,

@@ -80,10 +80,12 @@ class PeerTransport:
 
     `address` is where to send (None before the first authenticated check), `srtp_out` and
     `srtp_in` are None until `Connected`, `ice_tag` names the ICE session (the WHIP ETag).
+    `handshake_rtt_s` is the shortest time that a flight of the DTLS handshake was answered in.
     """
 
     __slots__ = (
-        "_closed", "_dtls", "_events", "_ice", "_transmits", "address", "srtp_in", "srtp_out",
+        "_closed", "_dtls", "_events", "_flight_at", "_ice", "_transmits", "address",
+        "handshake_rtt_s", "srtp_in", "srtp_out",
     )  # fmt: skip
 
     def __init__(
@@ -104,6 +106,8 @@ class PeerTransport:
         self._events: deque[TransportEvent] = deque()
         self._transmits: deque[tuple[bytes, Address]] = deque()
         self._closed = False
+        self._flight_at: float | None = None
+        self.handshake_rtt_s: float | None = None
         self.address: Address | None = None
         self.srtp_out: SrtpSender | None = None
         self.srtp_in: SrtpReceiver | None = None
@@ -154,7 +158,14 @@ class PeerTransport:
         """A DTLS datagram; ignored from addresses that no authenticated check vouched for."""
         if self._closed or not self._ice.is_valid_address(address):
             return
+        if self._flight_at is not None and self.srtp_in is None:
+            rtt_s = now - self._flight_at
+            if self.handshake_rtt_s is None or rtt_s < self.handshake_rtt_s:
+                self.handshake_rtt_s = rtt_s
+        self._flight_at = None
         self._dtls.handle_datagram(data, now)
+        if self._collect_dtls():
+            self._flight_at = now
         self._collect(now)
 
     def heard(self, now: float) -> None:
@@ -169,6 +180,8 @@ class PeerTransport:
         if self._closed:
             return
         self._dtls.handle_timeout(now)
+        if self._collect_dtls():
+            self._flight_at = None  # sent twice: an answer would not say which one it answers
         self._ice.handle_timeout(now)
         self._collect(now)
 
@@ -232,8 +245,11 @@ class PeerTransport:
         if self._dtls.state is DtlsState.NEW:
             self._dtls.start(now)
 
-    def _collect_dtls(self) -> None:
+    def _collect_dtls(self) -> bool:
+        """Whether there was something to send."""
+        has_sent = False
         while (data := self._dtls.poll_transmit()) is not None:
+            has_sent = True
             if self.address is not None:
                 self._transmits.append((data, self.address))
         while (event := self._dtls.poll_event()) is not None:
@@ -246,6 +262,7 @@ class PeerTransport:
                     self._close(reason, detail)
                 case DtlsClosed():
                     self._close("remote_closed")
+        return has_sent
 
     def _close(self, reason: str, detail: str = "") -> None:
         if self._closed:

@@ -87,6 +87,17 @@ def media_metrics(totals: Mapping[str, int], udp: UdpStats) -> Iterator[Metric]:
         {(): totals.get("retransmitted", 0)},
     )
     yield counter(
+        "rtp_lost_total",
+        "Packets lost from publishers for good, and to viewers by their own reports before repair",
+        {("in",): totals.get("lost_in", 0), ("out",): totals.get("lost_out", 0)},
+        ("dir",),
+    )
+    yield counter(
+        "rtp_recovered_total",
+        "Packets of publishers that came after they were asked for again",
+        {(): totals.get("recovered", 0)},
+    )
+    yield counter(
         "media_dropped_total",
         "Datagrams and packets dropped, by reason",
         {

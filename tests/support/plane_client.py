@@ -15,6 +15,7 @@ from typing import Final, Protocol
 
 from aioice import stun
 
+from loadtest.network.impairment import Impairment
 from media import rtcp
 from media.certificate import DtlsRole, Fingerprint
 from media.demux import is_dtls, is_rtcp, is_rtp_or_rtcp, is_stun
@@ -53,16 +54,21 @@ CLIENTS_WALL_OFFSET_S: Final = 1_790_003_600.0
 SOURCES: Final[dict[str, Source]] = {"audio": "microphone", "video": "camera"}
 
 
+Datagram = tuple[bytes, Address, Address]
+"""Data, source, target."""
+
+
 @dataclass(slots=True)
 class Link:
     """One direction of one client. `loss` and `reorder` are fractions of the datagrams; a
-    reordered one comes `late_s` later than the others."""
+    reordered one comes `late_s` later than the others. With `impaired` that link does it all."""
 
     delay_s: float = 0.01
     loss: float = 0.0
     reorder: float = 0.0
     late_s: float = 0.03
     is_cut: bool = False
+    impaired: Impairment[Datagram] | None = None
 
 
 class Surroundings(Protocol):

@@ -11,6 +11,7 @@ import random
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
+from loadtest.network.impairment import Impairment
 from media.assembly import PlaneOptions
 from media.certificate import Certificate
 from media.ice import Address
@@ -34,7 +35,7 @@ from media.seam import (
     TrackId,
 )
 from tests.support.dtls_pair import ANY_DAY
-from tests.support.plane_client import Client, Link, Publisher, Viewer
+from tests.support.plane_client import Client, Datagram, Link, Publisher, Viewer
 from tests.support.plane_offer import OfferText
 
 E = TypeVar("E")
@@ -44,6 +45,7 @@ START_S: Final = 5_000.0
 WALL_OFFSET_S: Final = 1_790_000_000.0
 SERVER: Final[Address] = ("198.51.100.1", 7882)
 DEFAULT_POLICY: Final = CodecPolicy()
+_IP_UDP_BYTES: Final = 28
 SERVER_CERTIFICATE: Final = Certificate.generate(ANY_DAY)
 
 
@@ -54,8 +56,14 @@ class _Wire:
     chance: random.Random
     _heap: list[tuple[float, int, bytes, Address, Address]] = field(default_factory=list)
     _count: int = 0
+    _impaired: list[Impairment[Datagram]] = field(default_factory=list)
 
     def send(self, data: bytes, source: Address, target: Address, link: Link, now: float) -> None:
+        if link.impaired is not None:
+            if link.impaired not in self._impaired:
+                self._impaired.append(link.impaired)
+            link.impaired.take((data, source, target), len(data) + _IP_UDP_BYTES, now)
+            return
         if link.is_cut or self.chance.random() < link.loss:
             return
         arrival = now + link.delay_s
@@ -64,8 +72,8 @@ class _Wire:
         self._count += 1
         heapq.heappush(self._heap, (arrival, self._count, data, source, target))
 
-    def arrived(self, now: float) -> list[tuple[bytes, Address, Address]]:
-        due = []
+    def arrived(self, now: float) -> list[Datagram]:
+        due = [each for link in self._impaired for each in link.due(now)]
         while self._heap and self._heap[0][0] <= now:
             _, _, data, source, target = heapq.heappop(self._heap)
             due.append((data, source, target))

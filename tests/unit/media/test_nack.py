@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from media.nack import NackLimits, NackTracker
+from media.nack import NEVER_ASK, NackLimits, NackTracker
 from tests.support.rtp_kit import SEQUENCE_STARTS
 
 LIMITS = NackLimits()
@@ -126,3 +126,65 @@ def test_a_lossy_link_mends_itself(start: int, seed: int) -> None:
             arriving += [(now + 0.04, wanted) for wanted in tracker.take_due(now)]
     assert received == set(range(start, start + 600)), f"seed {seed}"
     assert tracker.given_up == 0
+
+
+def test_the_handshakes_round_trip_counts_until_answers_tell() -> None:
+    tracker = NackTracker()
+    tracker.learn_rtt(0.3)
+    tracker.learn_rtt(9.0)
+    assert (tracker.rtt_s, tracker.has_rtt) == (0.3, True)
+    tracker.receive(10, 0.0)
+    tracker.receive(12, 0.0)
+    assert tracker.take_due(0.01) == [11]
+    assert tracker.next_deadline() == pytest.approx(0.01 + 0.3 * 1.25)
+    tracker.receive(11, 0.11)
+    assert tracker.rtt_s == pytest.approx(0.3 - (0.3 - 0.1) / 8)
+
+
+def test_a_second_copy_tells_of_a_round_trip_longer_than_the_spacing() -> None:
+    tracker = NackTracker()
+    tracker.learn_rtt(0.1)
+    tracker.receive(10, 0.0)
+    tracker.receive(12, 0.0)
+    tracker.take_due(0.01)
+    tracker.take_due(0.14)
+    tracker.receive(11, 0.21)
+    assert tracker.rtt_s == 0.1, "Karn: which request was that?"
+    tracker.receive_again(11, 0.34)
+    assert tracker.rtt_s == pytest.approx(0.1 + 0.1 / 8)
+    tracker.receive_again(11, 0.9)
+    assert tracker.rtt_s == pytest.approx(0.1 + 0.1 / 8), "each copy once"
+
+
+def test_what_comes_after_it_was_given_up_counts_and_tells() -> None:
+    tracker = NackTracker(NackLimits(max_tries=1))
+    tracker.learn_rtt(0.02)
+    tracker.receive(10, 0.0)
+    tracker.receive(12, 0.0)
+    tracker.take_due(0.01)
+    tracker.take_due(0.1)
+    assert tracker.given_up == 1
+    tracker.receive(11, 0.31)
+    assert tracker.recovered == 1
+    assert tracker.rtt_s == pytest.approx(0.02 + (0.3 - 0.02) / 8)
+
+
+def test_copies_waited_for_are_bounded() -> None:
+    tracker = NackTracker(NackLimits(max_tries=1, max_holes=1000))
+    tracker.receive(0, 0.0)
+    tracker.receive(900, 0.0)
+    tracker.take_due(0.01)
+    tracker.take_due(0.5)
+    assert tracker.given_up == 899
+    before = tracker.recovered
+    for number in range(1, 900):
+        tracker.receive(number, 0.6)
+    assert tracker.recovered - before == 64
+
+
+def test_without_nack_nothing_is_asked_for() -> None:
+    tracker = NackTracker(NEVER_ASK)
+    tracker.receive(10, 0.0)
+    tracker.receive(12, 0.0)
+    assert tracker.take_due(0.01) == []
+    assert (tracker.requested, tracker.given_up, len(tracker)) == (0, 1, 0)

@@ -110,6 +110,8 @@ async def test_the_statistics_of_a_full_process_fit() -> None:
         peer_id=PeerId("x" * 22),
         state="connected",
         srtp_profile="SRTP_AEAD_AES_128_GCM",
+        resend_missing=2**40,
+        loss=0.123456789,
         dropped=dropped,
         rtt_ms=123.456,
         estimate_bps=2**32,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from media import rtcp
 from media.seam import PeerStats
 from media.stats import TRAFFIC
 from tests.support.plane_world import World
@@ -35,8 +38,10 @@ def test_a_publishers_losses_and_repairs() -> None:
     host.up.loss = 0.0
     world.run(2)
     stats = one(world, "host")
-    assert stats.nacks_out >= stats.retransmitted > 5
-    assert stats.lost < 25, "audio only: it has no NACK here"
+    assert stats.nacks_out >= stats.recovered > 5
+    assert 0 < stats.lost_in < 25, "audio only: it has no NACK here"
+    assert (stats.retransmitted, stats.lost_out) == (0, 0)
+    assert stats.rtt_ms == pytest.approx(20, abs=11)
     assert stats.packets_out == stats.nacks_in == 0
     assert stats.dropped == {}
 
@@ -86,8 +91,30 @@ def test_totals_are_the_sums_of_the_peers() -> None:
     last = viewer.media(VIDEO)[-1].header.seq
     viewer.send_nack(VIDEO, [(last + n) & 0xFFFF for n in range(-20, 20)])
     viewer.send_pli(VIDEO)
+    ours = viewer.media_ssrc[VIDEO]
+    viewer.send_rtcp(
+        rtcp.build_receiver_report(1, [rtcp.RtcpReceiverInfo(ours, 13, 7, last, 0, 0, 0)])
+    )
     world.run(1.2)
     stats = world.stats()
     for name in TRAFFIC:
         assert stats.totals[name] == sum(getattr(peer, name) for peer in stats.peers), name
     assert all(stats.totals[name] for name in TRAFFIC)
+
+
+def test_a_viewers_losses_are_what_it_reports() -> None:
+    world = World()
+    host, viewer = world.publish("host"), world.play("ann")
+    world.run(1.2)
+    world.point(viewer, VIDEO, host.camera_id, 1)
+    world.run(1.5)
+    ssrc = viewer.media_ssrc[VIDEO]
+    for fraction, lost in ((64, 9), (0, 7), (0, 0x7FFFFF)):
+        report = rtcp.RtcpReceiverInfo(ssrc, fraction, lost, 0, 0, 0, 0)
+        viewer.send_rtcp(rtcp.build_receiver_report(1, [report]))
+        world.run(0.1)
+        stats = one(world, "ann")
+        assert stats.loss == fraction / 256
+        if lost < 100:
+            assert stats.lost_out == 9, "a counter never goes back"
+    assert stats.lost_out <= stats.packets_out, "nor beyond what was sent"

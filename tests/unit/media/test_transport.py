@@ -118,6 +118,41 @@ def test_ice_then_dtls_then_srtp(role: DtlsRole) -> None:
     assert peer.transport.next_deadline() == 6.0
 
 
+@pytest.mark.parametrize("role", ["server", "client"])
+def test_the_handshake_tells_the_round_trip(role: DtlsRole) -> None:
+    peer = Peer(role)
+    peer.check(WIFI, 1.0)
+    peer.dtls.start(1.0)
+    now, under_way = 1.0, 0.04
+    while peer.transport.srtp_in is None:
+        assert now < 2, "no handshake"
+        theirs = []
+        while (transmit := peer.transport.poll_transmit()) is not None:
+            if is_dtls(transmit[0]):
+                peer.dtls.handle_datagram(transmit[0], now + under_way)
+        while (data := peer.dtls.poll_transmit()) is not None:
+            theirs.append(data)
+        now += 2 * under_way
+        for data in theirs:
+            peer.transport.handle_dtls(data, WIFI, now)
+    assert peer.transport.handshake_rtt_s == pytest.approx(2 * under_way)
+
+
+def test_a_flight_sent_twice_tells_no_round_trip() -> None:
+    peer = Peer("server")
+    peer.check(WIFI, 1.0)
+    peer.dtls.start(1.0)
+    hello = peer.dtls.poll_transmit()
+    assert hello is not None
+    peer.transport.handle_dtls(hello, WIFI, 1.0)
+    again = peer.transport.next_deadline()
+    assert again is not None
+    peer.transport.handle_timeout(again)
+    peer.exchange(WIFI, again + 0.001)
+    assert peer.transport.srtp_in is not None
+    assert peer.transport.handshake_rtt_s is None
+
+
 def test_dtls_is_ignored_before_a_check_vouched_for_the_address() -> None:
     peer = Peer("server")
     peer.dtls.start(0.0)
