@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import resource
 import socket
 from dataclasses import dataclass
 from typing import Final
@@ -20,7 +21,7 @@ from media.errors import RemoteProtocolError
 from media.framing import Deframer, framed, framed_run
 from media.ice import Address
 from media.ports import TcpAddress
-from media.tcp_guests import Guest, GuestList
+from media.tcp_guests import MAX_GUESTS, MAX_STRANGERS, Guest, GuestList
 from media.udp import OnBatch
 
 READ_BYTES: Final = 16 * 1024
@@ -91,7 +92,7 @@ class TcpPort:
     ) -> None:
         self._loop = loop
         self._on_batch = on_batch
-        self._guests = guests if guests is not None else GuestList()
+        self._guests = guests if guests is not None else guests_for(_open_files())
         self._connections: dict[Address, _Connection] = {}
         self._of_guest: dict[Guest, _Connection] = {}
         self._numbers = itertools.count(1)
@@ -286,6 +287,22 @@ class TcpPort:
         self._loop.remove_reader(number)
         self._loop.remove_writer(number)
         connection.socket.close()
+
+
+def guests_for(open_files: int | None) -> GuestList:
+    """The usual bounds, or fewer where a process may open few files (None: any number): HTTP, which
+    shares them, must still be reached when the media port is full of strangers."""
+    if open_files is None:
+        return GuestList()
+    return GuestList(
+        max_strangers=min(MAX_STRANGERS, open_files // 8),
+        max_guests=min(MAX_GUESTS, open_files // 2),
+    )
+
+
+def _open_files() -> int | None:
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return None if soft == resource.RLIM_INFINITY else soft
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -26,8 +26,10 @@ from media.downlink import Downlink, OutOptions, OutStream, Protector
 from media.fanout import FanOutCounters, RunSender, fan_out
 from media.forwarder import Feed
 from media.ice import Address
+from media.ports import MediaPorts
 from media.rtp import ABS_SEND_TIME_URI, MID_URI, SourcePacket
 from media.srtp import AEAD_AES_128_GCM, OutBuffer, SrtpSender
+from media.tcp import TcpPort
 from media.udp import UdpPort
 from tests.support.rtp_kit import vp8_payload
 
@@ -131,7 +133,7 @@ def cpu_per_packet_us(
     return (time.process_time_ns() - started) / 1000 / counters.packets
 
 
-def measure(subscribers: int, batch: int, deliveries: int, rounds: int, port: UdpPort) -> Row:
+def measure(subscribers: int, batch: int, deliveries: int, rounds: int, port: RunSender) -> Row:
     packets = max(batch * 4, deliveries // subscribers)
     batches = make_batches(batch, packets - packets % batch)
     sink = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -172,14 +174,17 @@ def describe_machine() -> dict[str, str]:
 def run(quick: bool) -> list[Row]:
     loop = asyncio.new_event_loop()
     port = UdpPort(loop, "127.0.0.1", 0, lambda datagrams, now: None)
+    beside = TcpPort(loop, "127.0.0.1", 0, lambda datagrams, now: None)
+    ports = MediaPorts(port, beside)  # as the server has it: every run is looked at for its port
     try:
         deliveries, rounds = (400, 1) if quick else (40_000, 5)
         return [
-            measure(subscribers, batch, deliveries, rounds, port)
+            measure(subscribers, batch, deliveries, rounds, ports)
             for batch in (1, 3, 10)
             for subscribers in ((1, 10) if quick else (1, 10, 50, 200))
         ]
     finally:
+        beside.close()
         port.close()
         loop.close()
 

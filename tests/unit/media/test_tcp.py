@@ -14,8 +14,8 @@ import uvloop
 from media.framing import MAX_FRAME_BYTES, Deframer, framed
 from media.ice import Address
 from media.ports import TcpAddress
-from media.tcp import MAX_PENDING_BYTES, MEDIA_PENDING_BYTES, TcpPort
-from media.tcp_guests import GuestList
+from media.tcp import MAX_PENDING_BYTES, MEDIA_PENDING_BYTES, TcpPort, guests_for
+from media.tcp_guests import MAX_STRANGERS_PER_HOST, GuestList
 
 PATIENCE_S = 10.0
 
@@ -187,6 +187,15 @@ async def test_too_many_strangers_are_refused_until_one_is_known() -> None:
         place.port.send_control(b"answer", address)
         await place.introduced()
         assert place.port.stats().open == 3
+
+
+@pytest.mark.parametrize(
+    ("open_files", "strangers"), [(1024, 128), (1_000_000, 2_000), (None, 2_000)]
+)
+def test_strangers_leave_files_for_others(open_files: int | None, strangers: int) -> None:
+    guests = guests_for(open_files)
+    hosts = [f"h{number // MAX_STRANGERS_PER_HOST}" for number in range(3_000)]
+    assert sum(guests.admit(host, 0.0) is not None for host in hosts) == strangers
 
 
 async def test_a_slow_reader_loses_media_and_the_rest_arrives_whole() -> None:
