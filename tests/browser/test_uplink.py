@@ -1,0 +1,124 @@
+"""A browser's encoder follows its uplink, by the transport-wide feedback it gets."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import shutil
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from playwright.async_api import Browser, async_playwright, expect
+
+from loadtest.bench.first_frame import CHROMIUM_FLAGS
+from loadtest.network.conditions import Conditions, LinkConditions
+from loadtest.network.impaired import ImpairedNetwork, impaired
+from loadtest.targets.program import Program, serving
+from tests.browser.conftest import FAKE_CAMERA, SETTINGS
+from tests.browser.people import PATIENCE_MS, Person, enter
+
+CHROMIUM_STARTS_AT_BPS: Final = 300_000
+NARROW_BPS: Final = 500_000
+SEED: Final = 4
+
+FOLLOW: Final = """
+async ([wantedBps, samples]) => {
+  const pc = window.lianmaiRoom.media.uplink;
+  const seen = {answer: '', available: [], target: [], sent: []};
+  for (let count = 0; count < samples; count++) {
+    for (const report of (await pc.getStats()).values()) {
+      if (report.type === 'candidate-pair' && report.nominated)
+        seen.available.push(report.availableOutgoingBitrate ?? 0);
+      if (report.type === 'outbound-rtp' && report.kind === 'video') {
+        seen.target.push(report.targetBitrate ?? 0);
+        seen.sent.push(report.framesSent);
+      }
+    }
+    if (seen.available.at(-1) > wantedBps && seen.target.at(-1) > wantedBps) break;
+    await new Promise(done => setTimeout(done, 250));
+  }
+  seen.answer = pc.remoteDescription.sdp;
+  return seen;
+}
+"""
+"""What Chromium believes of its uplink, four times a second, or until that is what is wanted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Uplink:
+    """`available` is the estimate, `target` what the encoder is told, in bit/s; `sent` frames."""
+
+    answer: str
+    available: list[float]
+    target: list[float]
+    sent: list[int]
+
+
+async def follow(host: Person, *, until_bps: float, for_s: float) -> Uplink:
+    return Uplink(**await host.page.evaluate(FOLLOW, [until_bps, int(4 * for_s)]))
+
+
+async def go_live(browser: Browser, program: Program, room: str) -> Person:
+    host = await enter(browser, program, room, "host", "host")
+    await host.by_id("go-live").click()
+    await expect(host.by_id("end-show")).to_be_visible(timeout=PATIENCE_MS)
+    return host
+
+
+async def test_the_estimate_rises_on_a_wide_link(
+    browser: Browser, program: Program, room: str
+) -> None:
+    host = await go_live(browser, program, room)
+    wanted_bps = 1.5 * CHROMIUM_STARTS_AT_BPS
+    uplink = await follow(host, until_bps=wanted_bps, for_s=PATIENCE_MS / 1000)
+    assert uplink.answer.count("transport-cc\r\n") == 2, "audio and video"
+    assert uplink.available[-1] > wanted_bps
+    assert uplink.target[-1] > wanted_bps, "the encoder takes what there is"
+
+
+@contextlib.asynccontextmanager
+async def browser_behind(
+    network: ImpairedNetwork, program: Program, folder: Path
+) -> AsyncIterator[Browser]:
+    """Chromium inside the namespace: all it sends and receives crosses the link."""
+    chromium = shutil.which("chromium")
+    assert chromium is not None, "no chromium: run `make test` as root, or install chromium"
+    inside = folder / "chromium-inside"
+    command = shlex.join([*network.namespace.prefix(), chromium])
+    inside.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
+    inside.chmod(0o755)
+    # Cameras are for secure pages; over a link there is no localhost.
+    secure = f"--unsafely-treat-insecure-origin-as-secure={program.url}"
+    async with async_playwright() as playwright:
+        started = await playwright.chromium.launch(
+            executable_path=inside, args=[*CHROMIUM_FLAGS, *FAKE_CAMERA, secure]
+        )
+        try:
+            yield started
+        finally:
+            await started.close()
+
+
+async def test_the_encoder_stays_within_a_narrow_link(room: str, tmp_path: Path) -> None:
+    narrow = Conditions(rate_bps=NARROW_BPS, queue_ms=500)
+    conditions = LinkConditions(uplink=narrow, downlink=Conditions())
+    async with impaired(conditions, SEED, how="tun") as network:
+        address = network.gateway_address
+        settings = {**SETTINGS, "LIANMAI_PUBLIC_IP": address}
+        async with (
+            serving(settings, host="0.0.0.0", address=address) as program,
+            browser_behind(network, program, tmp_path) as browser,
+        ):
+            host = await go_live(browser, program, room)
+            before = (await network.counters()).uplink
+            uplink = await follow(host, until_bps=10 * NARROW_BPS, for_s=15)
+            after = (await network.counters()).uplink
+    # The picture leaves room for sound, and for what the estimate tries out above the link.
+    assert max(uplink.available) > 1.2 * CHROMIUM_STARTS_AT_BPS
+    assert max(uplink.available) < 1.3 * NARROW_BPS
+    assert max(uplink.target) < NARROW_BPS
+    assert uplink.sent[-1] > uplink.sent[0] + 100, "and the picture goes on"
+    dropped = after.queue_dropped - before.queue_dropped
+    assert dropped <= 0.02 * (after.packets_in - before.packets_in), "by delay, before loss"
