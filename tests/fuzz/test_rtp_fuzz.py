@@ -19,6 +19,7 @@ from media.rtp import (
     read_extensions_untrusted,
 )
 from media.source_track import SourceOptions, SourceTrack
+from media.twcc import peek_transport_seq_untrusted
 from tests.support.rtp_kit import rtp_bytes, vp8_payload
 
 packets = st.one_of(
@@ -49,6 +50,7 @@ packets = st.one_of(
 @settings(max_examples=150, deadline=None)
 @given(packets)
 def test_any_bytes_parse_or_are_refused(data: bytes) -> None:
+    assert -1 <= peek_transport_seq_untrusted(data, 1) <= 0xFFFF
     try:
         peek_ssrc_untrusted(data)
         header = parse_rtp_untrusted(data)
