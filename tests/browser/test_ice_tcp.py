@@ -5,16 +5,21 @@ from __future__ import annotations
 import contextlib
 import shutil
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urljoin
 
 import pytest
 from playwright.async_api import Browser, Page, async_playwright
 
 from loadtest.bench.first_frame import CHROMIUM_FLAGS
 from loadtest.targets.program import Program
+from server.app_keys import MEDIA
 from tests.browser.conftest import FAKE_CAMERA
 from tests.browser.people import enter
 from tests.browser.test_other_makes import ffmpeg_host, wait_live
+from tests.support.drop_filter import drop_all
+from tests.support.server import serving
 
 NO_UDP: Final = "--webrtc-ip-handling-policy=disable_non_proxied_udp"
 """Chromium opens no UDP socket at all then, as behind a firewall that drops UDP."""
@@ -100,13 +105,23 @@ async def chromium(*flags: str) -> AsyncIterator[Browser]:
             await started.close()
 
 
-async def play(browser: Browser, program: Program, room: str, user: str) -> tuple[Page, float]:
+async def play(browser: Browser, url: str, token: str) -> tuple[Page, float]:
     """A page that shows the room by WHEP, and how long it waited for the first picture."""
     page = await browser.new_page()
-    await page.goto(f"{program.url}/healthz")
-    token = program.token(room, user, "viewer")
-    waited_s = await page.evaluate(PLAY, [f"{program.url}/whep/{room}", token])
+    await page.goto(urljoin(url, "/healthz"))
+    waited_s = await page.evaluate(PLAY, [url, token])
     return page, float(waited_s)
+
+
+def whep(program: Program, room: str, user: str) -> tuple[str, str]:
+    return f"{program.url}/whep/{room}", program.token(room, user, "viewer")
+
+
+async def publish(browser: Browser, url: str, token: str) -> Page:
+    page = await browser.new_page()
+    await page.goto(urljoin(url, "/healthz"))
+    await page.evaluate(PUBLISH, [url, token])
+    return page
 
 
 async def path_of(page: Page) -> dict[str, Any]:
@@ -128,10 +143,10 @@ async def test_a_picture_without_udp_and_a_neighbour_with_it(
 ) -> None:
     async with ffmpeg_host(program, room):
         await wait_live(program, room)
-        neighbour, _ = await play(browser, program, room, "neighbour")
+        neighbour, _ = await play(browser, *whep(program, room, "neighbour"))
         assert (await path_of(neighbour))["remote"] == "udp"
         before = await neighbour.evaluate(VIDEO)
-        blocked, waited_s = await play(blocked_browser, program, room, "blocked")
+        blocked, waited_s = await play(blocked_browser, *whep(program, room, "blocked"))
         assert waited_s < PICTURE_WITHIN_S
         path = await path_of(blocked)
         assert (path["local"], path["remote"]) == ("tcp", "tcp")
@@ -155,12 +170,28 @@ async def test_the_viewer_page_without_udp(
 async def test_a_publisher_without_udp(
     browser: Browser, blocked_browser: Browser, program: Program, room: str
 ) -> None:
-    host = await blocked_browser.new_page()
-    await host.goto(f"{program.url}/healthz")
     token = program.token(room, "host", "host")
-    await host.evaluate(PUBLISH, [f"{program.url}/whip/{room}", token])
+    host = await publish(blocked_browser, f"{program.url}/whip/{room}", token)
     await wait_live(program, room)
     path = await path_of(host)
     assert (path["local"], path["remote"]) == ("tcp", "tcp")
-    viewer, _ = await play(browser, program, room, "viewer")
+    viewer, _ = await play(browser, *whep(program, room, "viewer"))
     await wait_frames(viewer, 50)
+
+
+async def test_udp_that_vanishes_on_the_way(browser: Browser, room: str, tmp_path: Path) -> None:
+    """No error tells the browser: its checks by UDP and TCP run side by side."""
+    async with serving(tmp_path) as server:
+        media = server.running.app[MEDIA]
+        assert media._udp is not None
+        drop_all(media._udp._socket)
+        host_token = server.token("host", "host", room)
+        host = await publish(browser, f"{server.url}/whip/{room}", host_token)
+        viewer_token = server.token("viewer", "viewer", room)
+        viewer, waited_s = await play(browser, f"{server.url}/whep/{room}", viewer_token)
+        assert waited_s < PICTURE_WITHIN_S
+        for page in (host, viewer):
+            path = await path_of(page)
+            assert (path["local"], path["remote"]) == ("tcp", "tcp")
+        await wait_frames(viewer, 50)
+        assert media.udp_stats.datagrams_in == 0

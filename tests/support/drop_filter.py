@@ -34,6 +34,15 @@ def drop_every(receiver: socket.socket, every: int, payload_type: int) -> None:
         (_RETURN, 0, 0, 0),
         (_RETURN, 0, 0, _KEEP),
     ]
+    _attach(receiver, program)
+
+
+def drop_all(receiver: socket.socket) -> None:
+    """Drop whatever comes, as a firewall does that answers nothing."""
+    _attach(receiver, [(_RETURN, 0, 0, 0)])
+
+
+def _attach(receiver: socket.socket, program: list[tuple[int, int, int, int]]) -> None:
     code = b"".join(struct.pack("HBBI", *each) for each in program)
     memory = ctypes.create_string_buffer(code)
     fprog = struct.pack("HL", len(program), ctypes.addressof(memory))
