@@ -112,14 +112,15 @@ async def test_too_few_open_files_is_told_in_one_line() -> None:
 
 async def test_bench_writes_its_page(tmp_path: Path) -> None:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "loadtest.bench", "--quick", "--only", "chat", "--out", str(tmp_path),
+        sys.executable, "-m", "loadtest.bench",
+        "--quick", "--only", "questions", "--out", str(tmp_path),
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
     output, _ = await process.communicate()
     assert process.returncode == 0, output.decode()
     page = (tmp_path / "benchmarks.md").read_text()
-    assert "## Chat: what each more socket costs" in page
-    assert isinstance(read_json(tmp_path / "chat.json"), Growth)
+    assert "## Questions in a flood" in page
+    assert isinstance(read_json(tmp_path / "questions.json"), Report)
 
 
 async def test_the_first_picture() -> None:

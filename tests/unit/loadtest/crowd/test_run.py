@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.crowd import measurement
+from loadtest.crowd import attendee, measurement
 from loadtest.crowd.media import layers_of
 from loadtest.crowd.run import Run, run_scenario
 from loadtest.danmaku import sample
@@ -120,6 +120,7 @@ async def test_a_server_that_falls_silent_ends_the_run(
     program: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(measurement, "SILENT_S", 2.0)
+    monkeypatch.setattr(attendee, "LEAVE_WITHIN_S", 1.0)
     loop = asyncio.get_running_loop()
     loop.call_later(3.0, os.kill, program.pid, signal.SIGSTOP)
     try:
