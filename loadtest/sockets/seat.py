@@ -47,6 +47,7 @@ async def take_mic(room_socket: LianmaiSocket, peer: LightPeer) -> Seat:
                 await seated
             return Seat(room_socket, peer, await _publish(room_socket, peer))
         except Exception:
+            # Whatever it was, it goes on below; the room must not wait for us meanwhile.
             await _say_goodbye(room_socket, "cancel_request")
             await _say_goodbye(room_socket, "leave_seat")
             raise
