@@ -145,7 +145,7 @@ from loadtest.targets.janus import JanusTarget
 async def main():
     async with JanusTarget() as janus:
         print(*janus.server_pids(), flush=True)
-        await asyncio.sleep(60)
+        await asyncio.sleep(60)  # until it is killed
 
 asyncio.run(main())
 """

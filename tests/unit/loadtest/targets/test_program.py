@@ -10,11 +10,14 @@ import sys
 from pathlib import Path
 
 import aiohttp
+import psutil
 import pytest
 
 from loadtest.targets.program import Ports, last_words, running, serving
 from loadtest.targets.target import TargetError
 
+# They outlive any wait of a test, so that only being ended ends them.
+SILENT = [sys.executable, "-c", "import time; time.sleep(60)"]
 SLEEPER = [sys.executable, "-c", "print('up', flush=True)\nimport time\ntime.sleep(60)"]
 
 
@@ -81,17 +84,21 @@ async def test_what_it_said_last_is_in_the_error(tmp_path: Path) -> None:
 
 
 async def test_one_that_is_never_ready_is_ended(tmp_path: Path) -> None:
-    pid_file = tmp_path / "pid"
-    code = f"import os, time\nopen({str(pid_file)!r}, 'w').write(str(os.getpid()))\ntime.sleep(60)"
+    mine = psutil.Process()
+    before = set(mine.children(recursive=True))
+    started: set[psutil.Process] = set()
+
+    async def never_but_seen() -> bool:
+        started.update(set(mine.children(recursive=True)) - before)
+        return False
+
     with pytest.raises(
         TargetError, match=r"^srv was not ready within 0\.5 s; it said: \(nothing\)$"
     ):
-        async with running(
-            "srv", [sys.executable, "-c", code], never, log=tmp_path / "log", ready_within_s=0.5
-        ):
+        async with running("srv", SILENT, never_but_seen, log=tmp_path / "log", ready_within_s=0.5):
             pass
-    text = pid_file.read_text() if pid_file.exists() else ""
-    assert not text or not is_alive(int(text))
+    assert started, "it ran while it was waited for"
+    assert not any(process.is_running() for process in started)
 
 
 async def test_a_program_that_is_not_there_is_named(tmp_path: Path) -> None:
@@ -119,7 +126,7 @@ async def main():
         while b"time.sleep" not in Path(f"/proc/{{pid}}/cmdline").read_bytes():
             await asyncio.sleep(0.01)
         print(pid, flush=True)
-        await asyncio.sleep(60)
+        await asyncio.sleep(60)  # until it is killed
 
 asyncio.run(main())
 """
