@@ -48,6 +48,7 @@ from media.seam import (
     QueryStats,
     Refused,
     RestartIce,
+    ShapeSlot,
     Stats,
 )
 from media.stats import Traffic, peer_stats
@@ -92,7 +93,7 @@ class MediaPlane:
                 self._answer(command, now)
             case RestartIce():
                 self._restart_ice(command)
-            case PointSlot() | PauseSlot():
+            case PointSlot() | PauseSlot() | ShapeSlot():
                 self._command_slot(command, now)
             case MuteTrack():
                 self._mute(command, now)
@@ -147,7 +148,7 @@ class MediaPlane:
         if self._rotation is None:
             self._rotation = Rotation(now)
 
-    def _command_slot(self, command: PointSlot | PauseSlot, now: float) -> None:
+    def _command_slot(self, command: PointSlot | PauseSlot | ShapeSlot, now: float) -> None:
         """A race of a command with a departure is normal: counted, otherwise ignored."""
         peer = self._registry.peers.get(command.peer_id)
         slot = peer.slots.get(command.mid) if isinstance(peer, Viewer) else None
@@ -155,6 +156,8 @@ class MediaPlane:
             self._totals["ignored"] += 1
         elif isinstance(command, PointSlot):
             self._switchboard.point(slot, command, now)
+        elif isinstance(command, ShapeSlot):
+            self._switchboard.shape(slot, command, now)
         else:
             self._switchboard.pause(slot, command.paused, now)
 

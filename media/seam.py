@@ -25,6 +25,10 @@ RequestId = NewType("RequestId", str)
 Kind = Literal["audio", "video"]
 Source = Literal["camera", "microphone", "screen", "screen_audio"]
 AUDIO_SOURCES: tuple[Source, ...] = ("microphone", "screen_audio")
+SlotSize = Literal["big", "small", "hidden"]
+"""How large a viewer shows a slot: the main picture, a tile, or not at all."""
+LayerName = Literal["low", "medium", "high"]
+"""Simulcast layers as people choose them. Of two encodings the upper is `high`; one is `high`."""
 
 
 class CodecPolicy(msgspec.Struct, frozen=True):
@@ -101,6 +105,19 @@ class PauseSlot(msgspec.Struct, frozen=True, tag=True):
     paused: bool
 
 
+class ShapeSlot(msgspec.Struct, frozen=True, tag=True):
+    """How a viewer shows slot `mid`, and the best layer he wants there (None: no limit).
+
+    A hidden slot costs no bandwidth; shown again it resumes on a key frame. A small one gets no
+    more than the middle layer. New slots are big and without limit.
+    """
+
+    peer_id: PeerId
+    mid: str
+    size: SlotSize = "big"
+    max_layer: LayerName | None = None
+
+
 class MuteTrack(msgspec.Struct, frozen=True, tag=True):
     """Stop (or resume) forwarding a track to everybody; the publisher keeps sending."""
 
@@ -128,6 +145,7 @@ Command = (
     | RestartIce
     | PointSlot
     | PauseSlot
+    | ShapeSlot
     | MuteTrack
     | ClosePeer
     | QueryStats
@@ -145,6 +163,8 @@ class TrackInfo(msgspec.Struct, frozen=True):
     kind: Kind
     source: Source
     codec: str
+    rids: tuple[str, ...] = ()
+    """Simulcast encodings (RFC 8853), lowest first; empty without simulcast."""
 
 
 class SlotInfo(msgspec.Struct, frozen=True):
@@ -265,6 +285,51 @@ class QualitySample(msgspec.Struct, frozen=True, tag=True):
     rtt_ms: float | None
 
 
+class LayerStats(msgspec.Struct, frozen=True):
+    """One encoding of a published track. `rid` is empty without simulcast; `bitrate_bps` is of the
+    last seconds, 0 while it is not being sent. Counters run since the track began."""
+
+    rid: str
+    bitrate_bps: int
+    packets: int
+    lost: int
+    recovered: int
+    loss: float
+    jitter_ms: float
+    nacks: int
+    plis: int
+    keyframes: int
+
+
+class TrackStats(msgspec.Struct, frozen=True):
+    """One published track; `layers` lowest first."""
+
+    track_id: TrackId
+    codec: str
+    layers: tuple[LayerStats, ...]
+
+
+class SlotStats(msgspec.Struct, frozen=True):
+    """One slot of a viewer. `layer` is what is being sent (None: nothing), `temporal` the highest
+    temporal layer let through (None: all), `limited_by` why it is not more."""
+
+    mid: str
+    track_id: TrackId | None
+    size: SlotSize
+    layer: LayerName | None
+    temporal: int | None
+    limited_by: Literal["nothing", "bandwidth", "size", "choice"]
+    bitrate_bps: int
+    packets: int
+    lost: int
+    loss: float
+    jitter_ms: float
+    rtt_ms: float | None
+    nacks: int
+    retransmitted: int
+    switches: int
+
+
 class PeerStats(msgspec.Struct, frozen=True):
     """Counters of one transport since it was created (packets, bytes of RTP incl. header).
 
@@ -297,6 +362,8 @@ class PeerStats(msgspec.Struct, frozen=True):
     dropped: dict[str, int]
     rtt_ms: float | None
     estimate_bps: int | None
+    tracks: tuple[TrackStats, ...] = ()
+    slots: tuple[SlotStats, ...] = ()
 
 
 class Stats(msgspec.Struct, frozen=True, tag=True):

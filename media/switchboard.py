@@ -26,6 +26,7 @@ from media.seam import (
     Event,
     PeerId,
     PointSlot,
+    ShapeSlot,
     SlotLive,
     SlotUnsupported,
     TrackEnded,
@@ -167,6 +168,14 @@ class Switchboard:
     def pause(self, slot: ViewerSlot, is_paused: bool, now: float) -> None:
         """Stop sending on a slot, or resume with the next key frame."""
         slot.is_paused = is_paused
+        slot.apply_pause()
+        self._offer(slot)
+        self.awake(slot, now)
+
+    def shape(self, slot: ViewerSlot, command: ShapeSlot, now: float) -> None:
+        """Follow how the viewer shows the slot."""
+        slot.size = command.size
+        slot.max_layer = command.max_layer
         slot.apply_pause()
         self._offer(slot)
         self.awake(slot, now)

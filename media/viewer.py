@@ -13,7 +13,7 @@ from media.forwarder import Feed
 from media.peer import Peer
 from media.publisher import PublishedTrack
 from media.rtcp import AnyRtcpPacket
-from media.seam import Kind, PeerId
+from media.seam import Kind, LayerName, PeerId, SlotSize
 from media.transport import PeerTransport
 
 
@@ -26,8 +26,8 @@ class ViewerSlot:
     """
 
     __slots__ = (
-        "codecs", "generation", "is_live", "is_paused", "kind", "mid", "offered_by",
-        "replay_allowed_at", "stream", "track", "viewer",
+        "codecs", "generation", "is_live", "is_paused", "kind", "max_layer", "mid", "offered_by",
+        "replay_allowed_at", "size", "stream", "track", "viewer",
     )  # fmt: skip
 
     def __init__(
@@ -42,6 +42,8 @@ class ViewerSlot:
         self.generation = 0
         self.is_live = False
         self.is_paused = False
+        self.size: SlotSize = "big"
+        self.max_layer: LayerName | None = None
         self.offered_by: tuple[PublishedTrack, ...] = ()
         self.replay_allowed_at = 0.0
 
@@ -74,9 +76,10 @@ class ViewerSlot:
         )
 
     def apply_pause(self) -> None:
-        """Make the forwarder follow the slot's own pause and the track's mute."""
+        """Make the forwarder follow the slot's pause, its size and the track's mute."""
         forwarder = self.stream.forwarder
-        is_paused = self.is_paused or (self.track is not None and self.track.is_muted)
+        is_hidden = self.is_paused or self.size == "hidden"
+        is_paused = is_hidden or (self.track is not None and self.track.is_muted)
         if is_paused and not forwarder.is_paused:
             self.stream.pause()
         elif forwarder.is_paused and not is_paused:
