@@ -15,6 +15,8 @@ _LANES: Final[dict[type[protocol.ClientMessage], Lane]] = {
     protocol.DismissQuestion: Lane.QUESTION,
     protocol.Like: Lane.AMBIENT,
     protocol.Ping: Lane.AMBIENT,
+    protocol.ReportQuality: Lane.AMBIENT,
+    protocol.ReportJoin: Lane.AMBIENT,
 }
 """Everything else is control."""
 

@@ -24,6 +24,7 @@ from signaling.protocol import (
     QuestionAnswered,
     QuestionAsked,
     QuestionDismissed,
+    SeatQuality,
 )
 
 
@@ -59,6 +60,7 @@ LANES: Final[Mapping[type[OutMessage], Lane]] = {
     QuestionDismissed: Lane.QUESTION,
     ChatSaid: Lane.CHAT,
     Counts: Lane.AMBIENT,
+    SeatQuality: Lane.AMBIENT,
 }
 """Everything else, direct replies included, travels in `CONTROL`."""
 

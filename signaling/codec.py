@@ -32,7 +32,7 @@ MAX_SOURCES: Final = 8
 """Entries of `publish.sources`: twice the sources that a seat can have."""
 MAX_TITLE_CHARS: Final = 100
 MAX_MID_CHARS: Final = 16
-"""RFC 8843 §9.1 leaves it open; browsers use one or two digits."""
+"""As `signaling.protocol.Mid`."""
 _MAX_DETAIL_CHARS: Final = 200
 
 _MULTILINE: Final = frozenset({"sdp", "text", "title"})

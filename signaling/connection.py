@@ -16,10 +16,12 @@ from signaling import commands as c
 from signaling import protocol as p
 from signaling.broadcast import Member
 from signaling.close_codes import CloseCode
+from signaling.downlinks import SlotShape
 from signaling.errors import Refusal
 from signaling.identity import ClientLink, Identity
 from signaling.ids import ConnId, MessageId, QuestionId, ShowId, Subject
 from signaling.lane import Lane
+from signaling.limits import Upkeep
 from signaling.media_owner import MediaOwner
 from signaling.protocol import DirectMessage, InMessage
 from signaling.room_store import MessageRef, Result
@@ -138,6 +140,14 @@ class Session:
                 self._admit(Lane.CONTROL)
                 self._room.stage.stop(self.owner, PeerId(message.peer_id))
                 self.send(p.Ack(id=message.id))
+            case p.ShapeSlot():
+                self._shape_slot(message)
+            case p.RestartIce():
+                await self._restart_ice(message)
+            case p.Trickle():
+                self._trickle(message)
+            case p.ReportQuality() | p.ReportJoin():
+                self._admit(Upkeep.REPORT)
             case p.GetProfile():
                 await self._get_profile(message)
             case p.Ping():
@@ -269,12 +279,38 @@ class Session:
         self.send(p.SdpAnswer(id=message.id, peer_id=answered.peer_id, sdp=answered.sdp))
         stage.tell_map(answered.peer_id)
 
+    def _shape_slot(self, message: p.ShapeSlot) -> None:
+        self._admit(Upkeep.SHAPE)
+        shape = SlotShape(message.size, message.max_layer)
+        self._room.stage.shape(self.owner, PeerId(message.peer_id), message.mid, shape)
+
+    async def _restart_ice(self, message: p.RestartIce) -> None:
+        self._admit(Lane.CONTROL)
+        restarted = await self._room.stage.restart_ice(
+            self.owner, PeerId(message.peer_id), message.ufrag, message.pwd
+        )
+        self.send(
+            p.IceRestarted(
+                id=message.id,
+                peer_id=restarted.peer_id,
+                ufrag=restarted.ufrag,
+                pwd=restarted.pwd,
+                candidates=restarted.candidates,
+            )
+        )
+
+    def _trickle(self, message: p.Trickle) -> None:
+        """ICE-lite learns addresses from the client's checks: candidates need no handling."""
+        self._admit(Upkeep.TRICKLE)
+        self._room.stage.check_owner(self.owner, PeerId(message.peer_id))
+        self.send(p.Ack(id=message.id))
+
     async def _get_profile(self, message: p.GetProfile) -> None:
         self._actor.require("see_profiles")
         self._admit(Lane.CONTROL)
         profile = await self._parts.profiles.profile(self.who.shop, Subject(message.subject))
         self.send(p.Profile(id=message.id, profile=profile))
 
-    def _admit(self, lane: Lane) -> None:
+    def _admit(self, lane: Lane | Upkeep) -> None:
         now = self._parts.clock.monotonic()
         self._room.limits.admit(self.who.subject, self.who.role, lane, now)

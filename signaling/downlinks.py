@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Final
+from typing import Final, NamedTuple
 
-from media.seam import PeerId, SlotInfo, TrackId
+from media.seam import LayerName, PeerId, SlotInfo, SlotSize, TrackId
 from signaling import slots as slot_core
 from signaling.ids import Subject
 from signaling.media_link import MediaLink
@@ -28,6 +28,13 @@ SLICE: Final = 128
 _Shared = dict[tuple[tuple[SlotInfo, ...], tuple[SlotMap, ...]], tuple[SlotMap, ...]]
 
 
+class SlotShape(NamedTuple):
+    """How a viewer shows a slot, and the best layer wanted there."""
+
+    size: SlotSize
+    max_layer: LayerName | None
+
+
 class Downlink:
     """One playing transport and the map that its viewer knows."""
 
@@ -36,6 +43,8 @@ class Downlink:
         self.owner = owner
         self.slots = slots
         self.map = slot_core.empty_map(slots)
+        self.shapes: dict[str, SlotShape] = {}
+        """By mid; a slot that is missing was never shaped."""
 
     @property
     def subject(self) -> Subject:
@@ -83,6 +92,13 @@ class Downlinks:
     def tell_map(self, down: Downlink) -> None:
         """The full map: after `play` and after a resume."""
         down.owner.tell(Slots(peer_id=down.peer_id, slots=down.map))
+
+    def shape(self, down: Downlink, mid: str, shape: SlotShape) -> None:
+        """The viewer shows a slot in another way; unknown slots and repeats change nothing."""
+        if down.shapes.get(mid) == shape or all(slot.mid != mid for slot in down.slots):
+            return
+        down.shapes[mid] = shape
+        self._link.shape_slot(down.peer_id, mid, shape.size, shape.max_layer)
 
     def show(self, tracks: tuple[LiveTrack, ...]) -> None:
         """These tracks are on stage now; every viewer follows within some turns of the loop."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Mapping
+from enum import Enum
 from typing import Final, NamedTuple
 
 from signaling.errors import Refusal
@@ -64,6 +65,25 @@ DEFAULT_ALLOWANCES: Final[Mapping[Lane, Allowance]] = {
 """For viewers and guests. Control: buttons and SDP, not a machine gun. A person types one
 question in six seconds at best; likes come summed up, once or twice a second."""
 
+
+class Upkeep(Enum):
+    """What a page says of its transports by itself. Metered apart from the lanes, so that a page
+    that scrolls or gathers candidates never costs its person a button, nor the other way round."""
+
+    SHAPE = "shape"
+    """Every slot at once when the person changes the layout or hides the page."""
+    TRICKLE = "trickle"
+    REPORT = "report"
+    """Each transport every 10 s, some pages of one person at a time."""
+
+
+UPKEEP_ALLOWANCES: Final[Mapping[Upkeep, Allowance]] = {
+    Upkeep.SHAPE: Allowance(8.0, 40.0),
+    Upkeep.TRICKLE: Allowance(5.0, 60.0),
+    Upkeep.REPORT: Allowance(1.0, 20.0),
+}
+"""For everybody alike, host and staff included: it does not grow with whom one moderates."""
+
 STAFF_FACTOR: Final = 5.0
 """Host and staff moderate a whole room: that many times the allowance of a viewer."""
 
@@ -74,7 +94,8 @@ _MAX_RETRY_AFTER_MS: Final = 60_000
 
 
 class Limits:
-    """Buckets of everybody in one room, by person and lane, so reconnecting refills nothing."""
+    """Buckets of everybody in one room, by person and lane (or upkeep), so that reconnecting
+    refills nothing."""
 
     def __init__(
         self,
@@ -86,16 +107,18 @@ class Limits:
         self._allowances = {**DEFAULT_ALLOWANCES, **allowances}
         self._staff_factor = staff_factor
         self._max_buckets = max_buckets
-        self._buckets: OrderedDict[tuple[Subject, Lane], TokenBucket] = OrderedDict()
+        self._buckets: OrderedDict[tuple[Subject, Lane | Upkeep], TokenBucket] = OrderedDict()
 
     def admit(
-        self, subject: Subject, role: Role, lane: Lane, now: float, cost: float = 1.0
+        self, subject: Subject, role: Role, lane: Lane | Upkeep, now: float, cost: float = 1.0
     ) -> None:
-        """Let one message pass or raise `Refusal("rate_limited")` with `retry_after_ms`, `lane`."""
+        """Let one message pass or raise `Refusal("rate_limited")` with `retry_after_ms`; `lane` is
+        named, upkeep is not."""
         wait_s = self._bucket(subject, role, lane, now).take(now, cost)
         if wait_s > 0:
             retry_after_ms = min(_MAX_RETRY_AFTER_MS, math.ceil(min(wait_s, 3600.0) * 1000))
-            raise Refusal("rate_limited", retry_after_ms=retry_after_ms, lane=lane.name.lower())
+            name = lane.name.lower() if isinstance(lane, Lane) else None
+            raise Refusal("rate_limited", retry_after_ms=retry_after_ms, lane=name)
 
     def forget_idle(self, now: float) -> int:
         """Drop buckets that are full again; returns how many. Call it now and then."""
@@ -107,7 +130,7 @@ class Limits:
     def __len__(self) -> int:
         return len(self._buckets)
 
-    def _bucket(self, subject: Subject, role: Role, lane: Lane, now: float) -> TokenBucket:
+    def _bucket(self, subject: Subject, role: Role, lane: Lane | Upkeep, now: float) -> TokenBucket:
         key = (subject, lane)
         bucket = self._buckets.get(key)
         if bucket is None:
@@ -118,7 +141,9 @@ class Limits:
             self._buckets.move_to_end(key)
         return bucket
 
-    def _allowance(self, role: Role, lane: Lane) -> Allowance:
+    def _allowance(self, role: Role, lane: Lane | Upkeep) -> Allowance:
+        if isinstance(lane, Upkeep):
+            return UPKEEP_ALLOWANCES[lane]
         allowance = self._allowances[lane]
         if role in ("host", "staff"):
             factor = self._staff_factor

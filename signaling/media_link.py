@@ -92,6 +92,11 @@ class MediaLink:
     ) -> None:
         self._port.send(seam.PointSlot(peer_id, mid, track_id, generation))
 
+    def shape_slot(
+        self, peer_id: PeerId, mid: str, size: seam.SlotSize, max_layer: seam.LayerName | None
+    ) -> None:
+        self._port.send(seam.ShapeSlot(peer_id, mid, size, max_layer))
+
     def mute_track(self, track_id: TrackId, muted: bool) -> None:
         self._port.send(seam.MuteTrack(track_id, muted))
 

@@ -15,6 +15,7 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
+from media.seam import LayerName, SlotSize
 from signaling.views import (
     ChatView,
     IceServer,
@@ -24,6 +25,7 @@ from signaling.views import (
     QuestionView,
     RequestView,
     Role,
+    SeatSignal,
     SeatView,
     ShowView,
     SlotMap,
@@ -43,6 +45,14 @@ Text = Annotated[str, msgspec.Meta(max_length=MAX_TEXT_CHARS)]
 Sdp = Annotated[str, msgspec.Meta(max_length=MAX_FRAME_BYTES)]
 Name = Annotated[str, msgspec.Meta(max_length=64)]
 Position = Annotated[str, msgspec.Meta(max_length=64)]
+Mid = Annotated[str, msgspec.Meta(min_length=1, max_length=16)]
+"""RFC 8843 §9.1 leaves its length open; browsers use one or two digits."""
+Millis = Annotated[int, msgspec.Meta(ge=0, le=600_000)]
+"""A stretch of time that a client measured: ten minutes at most."""
+Permille = Annotated[int, msgspec.Meta(ge=0, le=1_000)]
+Kbps = Annotated[int, msgspec.Meta(ge=0, le=10_000_000)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
+Pixels = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 
 
 # --- client -> server ---------------------------------------------------------------------------
@@ -196,6 +206,71 @@ class StopMedia(ClientMessage, frozen=True, tag="stop_media"):
     peer_id: Name
 
 
+class ShapeSlot(ClientMessage, frozen=True, tag="shape_slot"):
+    """How this viewer shows a slot of its transport, and the best layer wanted there (None: no
+    limit). Not acknowledged; unknown peers and mids are ignored, as a departure may race it."""
+
+    peer_id: Name
+    mid: Mid
+    size: SlotSize
+    max_layer: LayerName | None = None
+
+
+class RestartIce(ClientMessage, frozen=True, tag="restart_ice"):
+    """New ICE credentials of a transport of this connection (RFC 8839 §5.4); replied by
+    `ice_restarted`. Media goes on meanwhile."""
+
+    id: MessageKey
+    peer_id: Name
+    ufrag: Annotated[str, msgspec.Meta(min_length=4, max_length=256, pattern="^[A-Za-z0-9+/]+$")]
+    pwd: Annotated[str, msgspec.Meta(min_length=22, max_length=256, pattern="^[A-Za-z0-9+/]+$")]
+
+
+class Trickle(ClientMessage, frozen=True, tag="trickle"):
+    """A candidate found later (None: there will be no more). Acknowledged and not needed: the
+    server is ICE-lite and learns addresses from checks."""
+
+    id: MessageKey
+    peer_id: Name
+    candidate: Annotated[str, msgspec.Meta(max_length=512)] | None
+
+
+class ReportQuality(ClientMessage, frozen=True, tag="report_quality"):
+    """What the client saw of one transport over the last `window_ms` (about 10 s); not
+    acknowledged, unknown peers are ignored. Pictures: the largest one shown or sent."""
+
+    peer_id: Name
+    window_ms: Annotated[int, msgspec.Meta(ge=1, le=600_000)]
+    loss_pm: Permille
+    fps: Annotated[int, msgspec.Meta(ge=0, le=1_000)]
+    width: Pixels
+    height: Pixels
+    kbps_in: Kbps
+    kbps_out: Kbps
+    freezes: Count
+    freeze_ms: Millis
+    concealed_pm: Permille
+    """Of all audio samples played in the window, those that were made up."""
+    rtt_ms: Millis | None = None
+    jitter_ms: Millis | None = None
+    av_skew_ms: Annotated[int, msgspec.Meta(ge=-600_000, le=600_000)] | None = None
+    """How much the picture is shown after its sound; negative: before."""
+
+
+class ReportJoin(ClientMessage, frozen=True, tag="report_join"):
+    """How long joining took, once a transport: milliseconds since the ask (`publish`, `play`, or
+    the POST) began, None when not known. Not acknowledged, unknown peers are ignored."""
+
+    peer_id: Name
+    http_ms: Millis | None = None
+    """Until the answer was there."""
+    ice_ms: Millis | None = None
+    dtls_ms: Millis | None = None
+    first_packet_ms: Millis | None = None
+    first_frame_ms: Millis | None = None
+    """Until a picture was shown (players only)."""
+
+
 class GetProfile(ClientMessage, frozen=True, tag="get_profile"):
     """Host or staff: what the room remembers about a person; replied by `profile`."""
 
@@ -232,6 +307,11 @@ InMessage = (
     | Publish
     | Play
     | StopMedia
+    | ShapeSlot
+    | RestartIce
+    | Trickle
+    | ReportQuality
+    | ReportJoin
     | GetProfile
     | Ping
 )
@@ -408,6 +488,16 @@ class SdpAnswer(ServerMessage, frozen=True, tag="sdp_answer"):
     sdp: str
 
 
+class IceRestarted(ServerMessage, frozen=True, tag="ice_restarted"):
+    """Our new ICE credentials; `candidates` are the values of `a=candidate:` lines."""
+
+    id: str
+    peer_id: str
+    ufrag: str
+    pwd: str
+    candidates: tuple[str, ...]
+
+
 class Slots(ServerMessage, frozen=True, tag="slots"):
     """The full map of one transport: after `play` and after a resume."""
 
@@ -455,6 +545,13 @@ class Counts(ServerMessage, frozen=True, tag="counts"):
     likes: int
 
 
+class SeatQuality(ServerMessage, frozen=True, tag="seat_quality"):
+    """Host and staff: how well each seat that publishes is heard, every 2 to 3 s while it
+    changes. A seat that is missing publishes nothing."""
+
+    seats: tuple[SeatSignal, ...]
+
+
 class Shed(ServerMessage, frozen=True, tag="shed"):
     """`count` messages of `lane` did not reach you."""
 
@@ -479,12 +576,14 @@ DirectMessage = (
     | Ack
     | Error
     | SdpAnswer
+    | IceRestarted
     | Slots
     | SlotAssigned
     | SlotIsLive
     | SlotProblem
     | PeerState
     | Counts
+    | SeatQuality
     | Shed
     | Profile
     | Pong
@@ -508,12 +607,14 @@ OutMessage = (
     | Ack
     | Error
     | SdpAnswer
+    | IceRestarted
     | Slots
     | SlotAssigned
     | SlotIsLive
     | SlotProblem
     | PeerState
     | Counts
+    | SeatQuality
     | Shed
     | Profile
     | Pong

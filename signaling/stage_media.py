@@ -15,7 +15,7 @@ from media import seam
 from media.seam import Answered, PeerId, Source
 from signaling import commands as c
 from signaling.desk import Desk
-from signaling.downlinks import Downlink, Downlinks
+from signaling.downlinks import Downlink, Downlinks, SlotShape
 from signaling.errors import Refusal
 from signaling.identity import Identity
 from signaling.ids import RoomRef, SeatNo, ShowId, Subject
@@ -128,10 +128,29 @@ class StageMedia:
 
     def stop(self, owner: MediaOwner, peer_id: PeerId) -> None:
         """Close one of the owner's own transports. Raises `Refusal("unknown_peer")`."""
+        self.check_owner(owner, peer_id)
+        self._link.close_peer(peer_id, "stopped")
+
+    def shape(self, owner: MediaOwner, peer_id: PeerId, mid: str, shape: SlotShape) -> None:
+        """A slot of one of the owner's own players is shown in another way. Unknown ones are
+        ignored: the page may speak of a transport that has just ended."""
+        down = self.downlinks.get(peer_id)
+        if down is not None and down.owner is owner:
+            self.downlinks.shape(down, mid, shape)
+
+    async def restart_ice(
+        self, owner: MediaOwner, peer_id: PeerId, ufrag: str, pwd: str
+    ) -> seam.IceRestarted:
+        """New ICE credentials of one of the owner's own transports; media goes on meanwhile.
+        Raises `Refusal("unknown_peer")`."""
+        self.check_owner(owner, peer_id)
+        return await self._link.restart_ice(peer_id, ufrag, pwd)
+
+    def check_owner(self, owner: MediaOwner, peer_id: PeerId) -> None:
+        """Raises `Refusal("unknown_peer")` unless the owner opened this transport."""
         peer = self._uplinks.get(peer_id) or self.downlinks.get(peer_id)
         if peer is None or peer.owner is not owner:
             raise Refusal("unknown_peer")
-        self._link.close_peer(peer_id, "stopped")
 
     # --- sockets come and go --------------------------------------------------------------------
 

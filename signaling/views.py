@@ -118,6 +118,17 @@ class ProfileView(msgspec.Struct, frozen=True):
     likes: int = 0
 
 
+class SeatSignal(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How well a seat's media arrives at the server. `bars` runs from 0 (silent) to 4 (good)."""
+
+    seat: int
+    bars: int
+    loss_pm: int
+    """Packets of 1,000 that came late or never, before repair."""
+    kbps: int
+    rtt_ms: int | None = None
+
+
 class SlotMap(msgspec.Struct, frozen=True):
     """Which seat's source feeds a slot; None empties it."""
 

@@ -43,6 +43,12 @@ ELSEWHERE: Final[dict[type, tuple[str, str]]] = {
 }
 """Names of the same fact in the retention store and (reserved, not sent yet) in webhooks."""
 
+_UPKEEP: Final = {
+    limits.Upkeep.SHAPE: "`shape_slot`",
+    limits.Upkeep.TRICKLE: "`trickle`",
+    limits.Upkeep.REPORT: "`report_quality`, `report_join`",
+}
+
 
 def wire_name(message: type) -> str:
     return str(message.__struct_config__.tag)  # type: ignore[attr-defined] # a msgspec.Struct
@@ -125,6 +131,14 @@ def _limits() -> str:
             "`too_many_questions`",
         ],
         ["answers shown to newcomers", str(rules.KEPT_ANSWERS), "older ones are left out"],
+        *(
+            [
+                _UPKEEP[upkeep],
+                f"{allowance.rate_per_s:g} a second, {allowance.burst:g} at once, of one person",
+                "`rate_limited`",
+            ]
+            for upkeep, allowance in limits.UPKEEP_ALLOWANCES.items()
+        ),
         ["unsent bytes of one connection", str(MAX_BUFFERED_BYTES), "closed, 4001"],
     ]
     return _table(["what", "limit", "beyond it"], rows)

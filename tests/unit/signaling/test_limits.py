@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from signaling.errors import Refusal
 from signaling.ids import Subject
 from signaling.lane import Lane
-from signaling.limits import Allowance, Limits, TokenBucket
+from signaling.limits import UPKEEP_ALLOWANCES, Allowance, Limits, TokenBucket, Upkeep
 
 ANN = Subject("ann")
 BEN = Subject("ben")
 
 
-def admitted(limits: Limits, subject: Subject, lane: Lane, now: float, tries: int) -> int:
+def admitted(limits: Limits, subject: Subject, lane: Lane | Upkeep, now: float, tries: int) -> int:
     count = 0
     for _ in range(tries):
         try:
@@ -81,6 +81,17 @@ def test_people_and_lanes_have_buckets_of_their_own() -> None:
     assert admitted(limits, ANN, Lane.CHAT, 0.0, 9) == 2
     assert admitted(limits, BEN, Lane.CHAT, 0.0, 9) == 2
     assert admitted(limits, ANN, Lane.QUESTION, 0.0, 9) == 1
+
+
+def test_upkeep_of_transports_costs_no_lane_and_no_lane_costs_it() -> None:
+    limits = Limits()
+    most = int(UPKEEP_ALLOWANCES[Upkeep.SHAPE].burst)
+    assert admitted(limits, ANN, Upkeep.SHAPE, 0.0, 999) == most
+    assert admitted(limits, ANN, Lane.CONTROL, 0.0, 1) == 1
+    assert admitted(limits, ANN, Upkeep.REPORT, 0.0, 1) == 1
+    with pytest.raises(Refusal) as refused:
+        limits.admit(ANN, "host", Upkeep.SHAPE, 0.0)
+    assert (refused.value.code, refused.value.lane) == ("rate_limited", None)
 
 
 def test_staff_may_say_more() -> None:

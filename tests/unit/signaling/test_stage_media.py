@@ -312,3 +312,67 @@ async def test_a_second_play_replaces_the_first(node: Node) -> None:
     first = await viewer.answer(p.Play(key(), PLAY))
     await viewer.answer(p.Play(key(), PLAY))
     assert node.media.closed() == {first: "replaced"}
+
+
+# --- upkeep of transports -------------------------------------------------------------------------
+
+
+def _shapes(node: Node) -> list[tuple[str, str, str, str | None]]:
+    return [
+        (c.peer_id, c.mid, c.size, c.max_layer)
+        for c in node.media.commands
+        if isinstance(c, seam.ShapeSlot)
+    ]
+
+
+async def test_a_viewer_shapes_his_own_slots_and_only_when_something_changes(node: Node) -> None:
+    await go_live(node)
+    ann, ben = await node.join("ann"), await node.join("ben")
+    peer = await ann.answer(p.Play(key(), PLAY))
+    await ann.session.handle(p.ShapeSlot(peer, "1", "small", "medium"))
+    await ann.session.handle(p.ShapeSlot(peer, "1", "small", "medium"))
+    await ann.session.handle(p.ShapeSlot(peer, "9", "hidden"))
+    await ann.session.handle(p.ShapeSlot("gone", "1", "hidden"))
+    await ben.session.handle(p.ShapeSlot(peer, "1", "hidden"))
+    await ann.session.handle(p.ShapeSlot(peer, "1", "hidden"))
+    assert _shapes(node) == [(peer, "1", "small", "medium"), (peer, "1", "hidden", None)]
+    assert ann.link.of("error") == ben.link.of("error") == []
+
+
+async def test_shaping_is_limited_and_leaves_the_buttons_alone(node: Node) -> None:
+    await go_live(node)
+    ann = await node.join("ann")
+    peer = await ann.answer(p.Play(key(), PLAY))
+    for _ in range(100):
+        await ann.session.handle(p.ShapeSlot(peer, "1", "hidden"))
+        await ann.session.handle(p.ShapeSlot(peer, "1", "big"))
+    error = await ann.link.next("error", code="rate_limited")
+    assert error["retry_after_ms"] > 0
+    assert len(_shapes(node)) < 100
+    await ann.ok(p.RequestMic(key()))
+
+
+async def test_ice_restarts_by_its_owner_alone(node: Node) -> None:
+    host, peer = await go_live(node)
+    ufrag, pwd = "u" * 4, "p" * 22
+    await host.session.handle(p.RestartIce("r1", peer, ufrag, pwd))
+    restarted = await host.link.next("ice_restarted", id="r1")
+    assert (restarted["peer_id"], restarted["ufrag"], restarted["pwd"]) == (peer, "u", "p")
+    assert seam.RestartIce in {type(c) for c in node.media.commands}
+    ann = await node.join("ann")
+    await ann.session.handle(p.RestartIce("r2", peer, ufrag, pwd))
+    await ann.link.next("error", id="r2", code="unknown_peer")
+
+
+async def test_a_trickled_candidate_is_acknowledged(node: Node) -> None:
+    host, peer = await go_live(node)
+    await host.ok(p.Trickle(key(), peer, "candidate:1 1 udp 1 192.0.2.1 9 typ host"))
+    await host.ok(p.Trickle(key(), peer, None))
+    assert (await host.say(p.Trickle(key(), "gone", None)))["code"] == "unknown_peer"
+
+
+async def test_candidates_are_limited(node: Node) -> None:
+    host, peer = await go_live(node)
+    replies = [await host.say(p.Trickle(key(), peer, None)) for _ in range(80)]
+    assert replies[-1]["code"] == "rate_limited"
+    assert [reply["type"] for reply in replies[:20]] == ["ack"] * 20
