@@ -46,6 +46,7 @@ class PublishOffer(msgspec.Struct, frozen=True, tag=True):
 
     `owner` is `participant/session`; each m-line's source is looked up in `sources` by `mid`
     first, then by kind (`"audio"`, `"video"`). An m-line with neither is refused as `bad_sdp`.
+    Peers of one `group` see each other's sources: with several workers they are kept together.
     """
 
     request_id: RequestId
@@ -54,13 +55,14 @@ class PublishOffer(msgspec.Struct, frozen=True, tag=True):
     owner: str
     sources: dict[str, Source]
     policy: CodecPolicy = CodecPolicy()
+    group: str = ""
 
 
 class PlayOffer(msgspec.Struct, frozen=True, tag=True):
     """Answer a viewer's SDP offer (WHEP or SDK): every receive-only m-line becomes a slot.
 
     More m-lines of a kind than `max_audio` / `max_video` are refused as `too_many_slots`.
-    Slots start empty; `PointSlot` fills them.
+    Slots start empty; `PointSlot` fills them. `group` as in `PublishOffer`.
     """
 
     request_id: RequestId
@@ -69,6 +71,7 @@ class PlayOffer(msgspec.Struct, frozen=True, tag=True):
     max_audio: int = 4
     max_video: int = 4
     policy: CodecPolicy = CodecPolicy()
+    group: str = ""
 
 
 class RestartIce(msgspec.Struct, frozen=True, tag=True):
@@ -207,10 +210,15 @@ class Refused(msgspec.Struct, frozen=True, tag=True):
 
 
 class PeerConnected(msgspec.Struct, frozen=True, tag=True):
-    """ICE and DTLS are done, the fingerprint matched; `srtp_profile` is the IANA name."""
+    """ICE and DTLS are done, the fingerprint matched; `srtp_profile` is the IANA name.
+
+    `ice_ms` ran from our answer to the first authenticated check, `dtls_ms` from there to the keys.
+    """
 
     peer_id: PeerId
     srtp_profile: str
+    ice_ms: float | None = None
+    dtls_ms: float | None = None
 
 
 class PeerSilent(msgspec.Struct, frozen=True, tag=True):
@@ -274,7 +282,8 @@ class QualitySample(msgspec.Struct, frozen=True, tag=True):
     """What one connection looked like over the last `window_s` seconds.
 
     `loss` is a fraction 0..1 (uplink: packets that never arrived; downlink: from the viewer's
-    receiver reports), `rtt_ms` is None before the first report.
+    receiver reports). None means not known (yet); `estimate_bps` is what a viewer's receiver says
+    that it can take (REMB).
     """
 
     peer_id: PeerId
@@ -283,6 +292,8 @@ class QualitySample(msgspec.Struct, frozen=True, tag=True):
     bitrate_bps: int
     loss: float
     rtt_ms: float | None
+    jitter_ms: float | None = None
+    estimate_bps: int | None = None
 
 
 class LayerStats(msgspec.Struct, frozen=True):
@@ -367,7 +378,8 @@ class PeerStats(msgspec.Struct, frozen=True):
 
 
 class Stats(msgspec.Struct, frozen=True, tag=True):
-    """Answer to `QueryStats`. `totals` are the counters of the whole plane, for `/metrics`."""
+    """Answer to `QueryStats`. `totals` are the counters of the whole plane, for `/metrics`; empty
+    when some peers were asked for."""
 
     request_id: RequestId
     peers: tuple[PeerStats, ...]

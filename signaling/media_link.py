@@ -59,10 +59,14 @@ class MediaLink:
         sources: dict[str, seam.Source],
         policy: CodecPolicy,
         handler: PeerHandler,
+        *,
+        group: str = "",
     ) -> seam.Answered:
-        """Answer a publisher's offer. Raises `Refusal` with the words of `media.errors`."""
+        """Answer a publisher's offer. Raises `Refusal` with the words of `media.errors`.
+
+        `group` is shared by those who see each other's sources, as people in a room do."""
         request_id = self._request_id()
-        command = seam.PublishOffer(request_id, peer_id, sdp, owner, sources, policy)
+        command = seam.PublishOffer(request_id, peer_id, sdp, owner, sources, policy, group)
         return await self._offer(command, handler)
 
     async def play(
@@ -73,10 +77,12 @@ class MediaLink:
         max_video: int,
         policy: CodecPolicy,
         handler: PeerHandler,
+        *,
+        group: str = "",
     ) -> seam.Answered:
         """Answer a viewer's offer of slots. Raises `Refusal` with the words of `media.errors`."""
         request_id = self._request_id()
-        command = seam.PlayOffer(request_id, peer_id, sdp, max_audio, max_video, policy)
+        command = seam.PlayOffer(request_id, peer_id, sdp, max_audio, max_video, policy, group)
         return await self._offer(command, handler)
 
     async def restart_ice(self, peer_id: PeerId, ufrag: str, pwd: str) -> seam.IceRestarted:

@@ -63,6 +63,7 @@ class StageMedia:
         options: RoomOptions,
     ) -> None:
         self._ref = ref
+        self._group = f"{ref.shop}/{ref.room}"
         self._store = store
         self._desk = desk
         self._link = link
@@ -120,6 +121,7 @@ class StageMedia:
             self._options.slots_video,
             self._options.policy,
             self._downlink_handler(peer_id, owner),
+            group=self._group,
         )
         for old in self.downlinks.of_conn(owner.conn):
             self._link.close_peer(old.peer_id, "replaced")
@@ -232,7 +234,13 @@ class StageMedia:
     async def _offer_uplink(self, uplink: Uplink, sdp: str, sources: dict[str, Source]) -> Answered:
         name = f"{uplink.subject}/{secrets.token_hex(4)}"
         answered = await self._link.publish(
-            uplink.peer_id, sdp, name, sources, self._options.policy, self._uplink_handler(uplink)
+            uplink.peer_id,
+            sdp,
+            name,
+            sources,
+            self._options.policy,
+            self._uplink_handler(uplink),
+            group=self._group,
         )
         uplink.sources = frozenset(track.source for track in answered.tracks)
         for old in self._uplinks.replaced_by(uplink):

@@ -240,6 +240,14 @@ async def test_a_lost_host_ends_the_show_after_the_grace(node: Node) -> None:
     await host.link.next("seat_left", reason="show_ended")
 
 
+async def test_all_transports_of_a_room_are_one_group_of_media(node: Node) -> None:
+    await go_live(node)
+    await node.service.whep_play(node.identity("w"), "audio video")
+    offers = [c for c in node.media.commands if isinstance(c, seam.PublishOffer | seam.PlayOffer)]
+    assert {type(offer) for offer in offers} == {seam.PublishOffer, seam.PlayOffer}
+    assert {offer.group for offer in offers} == {f"{node.shop}/{node.room}"}
+
+
 async def test_a_resumed_socket_finds_its_transports(node: Node) -> None:
     host, _ = await go_live(node)
     guest = await node.join("ann")
