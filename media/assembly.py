@@ -9,6 +9,7 @@ from media.certificate import Certificate
 from media.codecs import Codec, red_blocks
 from media.downlink import OutOptions
 from media.ice import new_credentials
+from media.layer import Layer
 from media.media_clock import PublisherClock
 from media.negotiation import (
     PlayedSection,
@@ -115,8 +116,8 @@ class Assembler:
             accepted.source,
             codec.name,
         )
-        source = SourceTrack(options, clock)
-        return PublishedTrack(command.peer_id, info, codec, source, command.owner)
+        layers = (Layer("", SourceTrack(options, clock)),)
+        return PublishedTrack(command.peer_id, info, codec, layers, command.owner)
 
     def viewer(self, command: PlayOffer, offer: Offer, now: float) -> tuple[Viewer, Answered]:
         accepted = negotiate_play(

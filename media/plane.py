@@ -22,8 +22,9 @@ from media.downlink import OutStream
 from media.errors import OfferRefused, RemoteProtocolError
 from media.fanout import RunSender
 from media.ice import Address, stun_local_ufrag_untrusted
+from media.layer import Layer
 from media.peer import Peer
-from media.publisher import PublishedTrack, Publisher
+from media.publisher import Publisher
 from media.quality import QualityMeter
 from media.registry import PeerRegistry
 from media.resend import answer_nack
@@ -190,7 +191,7 @@ class MediaPlane:
 
     def handle_datagrams(self, batch: Sequence[tuple[bytes, Address]], now: float) -> None:
         """Take what the socket had, in order of arrival, and fan it out. # hot path"""
-        arrived: dict[PublishedTrack, list[SourcePacket]] = {}
+        arrived: dict[Layer, list[SourcePacket]] = {}
         touched: dict[Peer, None] = {}
         by_address = self._registry.by_address
         for data, address in batch:
@@ -213,8 +214,8 @@ class MediaPlane:
                     peer.drop("viewer_rtp")
             else:
                 self._receive_handshake(data, address, touched, now)
-        for track, packets in arrived.items():
-            self._switchboard.forward(track, packets, now)
+        for layer, packets in arrived.items():
+            self._switchboard.forward(layer, packets, now)
         for peer in touched:
             self._settle(peer, now)
         self._ask_publishers(now)
@@ -311,9 +312,9 @@ class MediaPlane:
             return
         for datagram in publisher.take_feedback(now):
             self._transmits.append((datagram, address))
-        for track in publisher.tracks:
-            if track.take_turned_deaf():
-                self._switchboard.awake_waiting(track, now)
+        for layer in publisher.layers:
+            if layer.take_turned_deaf():
+                self._switchboard.awake_waiting(layer, now)
 
     def _ask_publishers(self, now: float) -> None:
         """Send the key frame requests that viewers caused."""
@@ -328,8 +329,8 @@ class MediaPlane:
         self._quality[peer.peer_id] = QualityMeter(now)
         self._events.append(PeerConnected(peer.peer_id, profile))
         if isinstance(peer, Publisher) and peer.transport.handshake_rtt_s is not None:
-            for track in peer.tracks:
-                track.source.learn_rtt(peer.transport.handshake_rtt_s)
+            for layer in peer.layers:
+                layer.source.learn_rtt(peer.transport.handshake_rtt_s)
         if isinstance(peer, Viewer):
             peer.downlink.protector = peer.transport.srtp_out
             for slot in peer.slots.values():
@@ -406,6 +407,7 @@ class MediaPlane:
         self._settle(peer, now)
         if isinstance(peer, Viewer) and peer.is_connected:
             self._switchboard.send_reports(peer, now)
+            peer.measure(now)
         meter = self._quality.get(peer.peer_id)
         sample = meter.poll(peer, now) if meter is not None else None
         if sample is not None:

@@ -6,16 +6,17 @@ of FFmpeg and of simulcast name none; within one bundle a payload type belongs t
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from aiortc.rtp import RtcpSrPacket
 
 from media.codecs import Codec
 from media.errors import RemoteProtocolError
+from media.layer import Layer
 from media.peer import Peer
 from media.rtp import SourcePacket, peek_ssrc_untrusted
 from media.seam import PeerId, TrackInfo
-from media.source_track import SourceTrack
 from media.transport import PeerTransport
 from media.twcc import TwccReporter, peek_transport_seq_untrusted
 
@@ -24,32 +25,36 @@ MAX_SSRCS: Final = 16
 
 
 class PublishedTrack:
-    """A track: what signaling knows of it, and its source. Who follows it: `Switchboard`."""
+    """A track: what signaling knows of it, and its layers, lowest first (one without simulcast).
+    Who follows them: `Switchboard`."""
 
-    __slots__ = (
-        "cname", "codec", "has_started", "ignores_pli", "info", "is_muted", "peer_id", "source",
-    )  # fmt: skip
+    __slots__ = ("cname", "codec", "has_started", "info", "is_muted", "layers", "peer_id")
 
     def __init__(
-        self, peer_id: PeerId, info: TrackInfo, codec: Codec, source: SourceTrack, cname: str
+        self,
+        peer_id: PeerId,
+        info: TrackInfo,
+        codec: Codec,
+        layers: tuple[Layer, ...],
+        cname: str,
     ) -> None:
         self.peer_id = peer_id
         self.info = info
         self.codec = codec
-        self.source = source
+        self.layers = layers
         self.cname = cname
         self.has_started = False
         self.is_muted = False
-        self.ignores_pli = source.ignores_pli
+        for layer in layers:
+            layer.track = self
 
     @property
-    def source_id(self) -> int:
-        return self.source.source_id
+    def is_video(self) -> bool:
+        return self.info.kind == "video"
 
-    def take_turned_deaf(self) -> bool:
-        """Whether it has begun to ignore PLIs since the last call."""
-        before, self.ignores_pli = self.ignores_pli, self.source.ignores_pli
-        return self.ignores_pli and not before
+    def layer_of(self, source_id: int) -> Layer | None:
+        """The layer with that source, None when it is none of this track."""
+        return next((layer for layer in self.layers if layer.source_id == source_id), None)
 
 
 class Publisher(Peer):
@@ -70,21 +75,26 @@ class Publisher(Peer):
         self.tracks = tracks
         self._twcc_id = twcc_id or 0
         self._twcc = TwccReporter() if twcc_id is not None else None
-        self._by_ssrc: dict[int, PublishedTrack] = {}
+        self._by_ssrc: dict[int, Layer] = {}
         self._by_payload_type: dict[int, PublishedTrack] = {}
-        for track in tracks:
-            options = track.source.options
-            self._by_payload_type[options.payload_type] = track
+        for layer in self.layers:
+            options = layer.source.options
+            self._by_payload_type[options.payload_type] = layer.track
             for other in (options.rtx_payload_type, options.block_payload_type):
                 if other is not None:
-                    self._by_payload_type[other] = track
+                    self._by_payload_type[other] = layer.track
             for ssrc in (options.ssrc, options.rtx_ssrc):
                 if ssrc is not None:
-                    self._by_ssrc[ssrc] = track
+                    self._by_ssrc[ssrc] = layer
+
+    @property
+    def layers(self) -> Iterator[Layer]:
+        """Of all tracks."""
+        return (layer for track in self.tracks for layer in track.layers)
 
     def receive_rtp(  # hot path
         self, data: bytes, now: float
-    ) -> tuple[PublishedTrack, SourcePacket] | None:
+    ) -> tuple[Layer, SourcePacket] | None:
         """Open and take one SRTP packet; None when it was dropped (and counted)."""
         receiver = self.transport.srtp_in
         plain = receiver.unprotect_rtp(data) if receiver is not None else None
@@ -100,41 +110,40 @@ class Publisher(Peer):
             if transport_seq >= 0:
                 self._twcc.receive(transport_seq, now)
         try:
-            track = self._track_of(plain)
-            packet = track.source.receive(plain, now) if track is not None else None
+            layer = self._by_ssrc.get(peek_ssrc_untrusted(plain)) or self._learn(plain)
+            packet = layer.source.receive(plain, now) if layer is not None else None
         except RemoteProtocolError as error:
             self.drop(error.reason)
             return None
-        if track is None or packet is None:
+        if layer is None or packet is None:
             return None
-        return track, packet
+        return layer, packet
 
-    def _track_of(self, plain: bytes) -> PublishedTrack | None:
-        ssrc = peek_ssrc_untrusted(plain)
-        track = self._by_ssrc.get(ssrc)
-        if track is None:
-            track = self._by_payload_type.get(plain[1] & 0x7F)
-            if track is None or len(self._by_ssrc) >= MAX_SSRCS:
-                self.drop("unknown_ssrc")
-                return None
-            self._by_ssrc[ssrc] = track
-        return track
+    def _learn(self, plain: bytes) -> Layer | None:
+        """Whose packet it is that comes with a new SSRC."""
+        track = self._by_payload_type.get(plain[1] & 0x7F)
+        layer = track.layers[0] if track is not None else None
+        if layer is None or len(self._by_ssrc) >= MAX_SSRCS:
+            self.drop("unknown_ssrc")
+            return None
+        self._by_ssrc[peek_ssrc_untrusted(plain)] = layer
+        return layer
 
     def receive_rtcp(self, data: bytes, now: float) -> None:
         """Open and take one SRTCP datagram: sender reports matter, the rest is for viewers."""
         for packet in self.open_rtcp(data):
             if isinstance(packet, RtcpSrPacket):
-                track = self._by_ssrc.get(packet.ssrc)
-                if track is not None and track.source.ssrc == packet.ssrc:
+                layer = self._by_ssrc.get(packet.ssrc)
+                if layer is not None and layer.source.ssrc == packet.ssrc:
                     info = packet.sender_info
-                    track.source.handle_sender_report(info.ntp_timestamp, info.rtp_timestamp, now)
+                    layer.source.handle_sender_report(info.ntp_timestamp, info.rtp_timestamp, now)
 
     def take_feedback(self, now: float) -> list[bytes]:
         """What is due for the publisher, protected and ready to send."""
         sender = self.transport.srtp_out
         if sender is None:
             return []
-        due = [plain for track in self.tracks for plain in track.source.poll_rtcp(now)]
+        due = [plain for layer in self.layers for plain in layer.source.poll_rtcp(now)]
         if self._twcc is not None and self._twcc.is_due(now):
             due += self._twcc.take_due(now, *self._feedback_ssrcs())
         datagrams = [sender.protect_rtcp(plain) for plain in due]
@@ -142,8 +151,8 @@ class Publisher(Peer):
 
     def _feedback_ssrcs(self) -> tuple[int, int]:
         """Ours, and one that the publisher knows for its own: what is said holds for all."""
-        known = (track.source for track in self.tracks if track.source.ssrc is not None)
-        source = next(known, self.tracks[0].source)
+        known = (layer.source for layer in self.layers if layer.source.ssrc is not None)
+        source = next(known, self.tracks[0].layers[0].source)
         return source.options.local_ssrc, source.ssrc or 0
 
     @property
@@ -156,7 +165,7 @@ class Publisher(Peer):
         are there no feedback can be sent, so only the transport's counts."""
         deadlines = [self.transport.next_deadline()]
         if self.is_connected:
-            deadlines += [track.source.next_deadline() for track in self.tracks]
+            deadlines += [layer.source.next_deadline() for layer in self.layers]
             if self._twcc is not None:
                 deadlines.append(self._twcc.next_deadline())
         return min((each for each in deadlines if each is not None), default=None)

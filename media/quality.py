@@ -36,20 +36,23 @@ class QualityMeter:
         return None
 
     def _uplink(self, peer: Publisher, window_s: float) -> QualitySample:
-        stats = [track.source.stats() for track in peer.tracks]
+        stats = [layer.source.stats() for layer in peer.layers]
         lost = sum(each.lost for each in stats)
         packets = sum(each.packets for each in stats)
         new_lost, new_packets = max(0, lost - self._lost), packets - self._packets
         bitrate = self._bitrate(peer.bytes_in, window_s)
         self._lost, self._packets = lost, packets
         expected = new_lost + new_packets
+        rtts = [each.rtt_s for each in stats if each.rtt_s is not None]
+        jitters = [each.jitter_s for each in stats if each.packets]
         return QualitySample(
             peer.peer_id,
             "uplink",
             window_s,
             bitrate,
             new_lost / expected if expected else 0.0,
-            None,
+            rtt_ms=min(rtts) * 1000 if rtts else None,
+            jitter_ms=max(jitters) * 1000 if jitters else None,
         )
 
     def _downlink(self, peer: Viewer, window_s: float) -> QualitySample:
@@ -62,7 +65,8 @@ class QualityMeter:
             window_s,
             self._bitrate(sum(stream.payload_bytes for stream in sent), window_s),
             max((stream.loss for stream in sent), default=0.0),
-            min(rtts) * 1000 if rtts else None,
+            rtt_ms=min(rtts) * 1000 if rtts else None,
+            estimate_bps=peer.downlink.estimate_bps,
         )
 
     def _bitrate(self, total_bytes: int, window_s: float) -> int:

@@ -93,7 +93,8 @@ class SourceTrack:
     """A machine. Inputs: `receive`, `handle_sender_report`, `request_keyframe`, and time. After
     any of them, and when the deadline passes, drain `poll_rtcp(now)`, then arm `next_deadline()`.
 
-    `receive` returns the packet to fan out, or None. `ring`, `gop` and `clock` are for readers.
+    `receive` returns the packet to fan out, or None. `ring`, `gop`, `clock` and `payload_bytes`
+    (of all that was returned) are for readers.
     """
 
     def __init__(self, options: SourceOptions, publisher_clock: PublisherClock) -> None:
@@ -116,7 +117,7 @@ class SourceTrack:
         self._seen: set[int] = set()
         self._keyframe_timestamp = -1
         self._keyframe_count = 0
-        self._payload_bytes = 0
+        self.payload_bytes = 0
         self._report_due: float | None = None
         self._is_muted = False
         self._muted_until = -1
@@ -205,7 +206,7 @@ class SourceTrack:
         reception = self._reception
         return SourceStats(
             packets=reception.received,
-            payload_bytes=self._payload_bytes,
+            payload_bytes=self.payload_bytes,
             lost=max(0, reception.lost - self._repaired),
             recovered=self._nack.recovered,
             nacks_sent=self._nack.requested,
@@ -324,7 +325,7 @@ class SourceTrack:
         return None if captured is None else rtcp.ntp64(captured + self.options.wall_offset_s)
 
     def _keep(self, packet: SourcePacket, now: float) -> SourcePacket:
-        self._payload_bytes += len(packet.payload)
+        self.payload_bytes += len(packet.payload)
         if self._nack.receive(packet.ext_seq, now):
             self.request_keyframe()
         if packet.is_keyframe_start:

@@ -6,11 +6,13 @@ from collections.abc import Iterable
 from operator import add
 from typing import Final
 
+from media.layer import Layer, layer_name
+from media.layer_choice import wanted_layers
 from media.peer import Peer
-from media.publisher import Publisher
+from media.publisher import PublishedTrack, Publisher
 from media.rtp import HEADER_BYTES
-from media.seam import PeerStats
-from media.viewer import Viewer
+from media.seam import LayerStats, PeerStats, SlotStats, TrackStats
+from media.viewer import Viewer, ViewerSlot
 
 TRAFFIC: Final = (
     "packets_in",
@@ -75,11 +77,11 @@ def peer_stats(peer: Peer) -> PeerStats:
 
 
 def _publisher_stats(peer: Publisher) -> PeerStats:
-    tracks = [track.source.stats() for track in peer.tracks]
-    rtts = [track.rtt_s for track in tracks if track.rtt_s is not None]
+    layers = [layer.source.stats() for layer in peer.layers]
+    rtts = [layer.rtt_s for layer in layers if layer.rtt_s is not None]
     dropped = dict(peer.dropped)
-    for track in tracks:
-        for reason, count in track.dropped.items():
+    for layer in layers:
+        for reason, count in layer.dropped.items():
             dropped[reason] = dropped.get(reason, 0) + count
     return PeerStats(
         peer_id=peer.peer_id,
@@ -90,19 +92,41 @@ def _publisher_stats(peer: Publisher) -> PeerStats:
         packets_out=0,
         bytes_out=0,
         nacks_in=0,
-        nacks_out=sum(track.nacks_sent for track in tracks),
+        nacks_out=sum(layer.nacks_sent for layer in layers),
         plis_in=0,
-        plis_out=sum(track.plis_sent for track in tracks),
+        plis_out=sum(layer.plis_sent for layer in layers),
         twcc_out=peer.twcc_sent,
         retransmitted=0,
         resend_missing=0,
-        recovered=sum(track.recovered for track in tracks),
-        lost_in=sum(track.lost for track in tracks),
+        recovered=sum(layer.recovered for layer in layers),
+        lost_in=sum(layer.lost for layer in layers),
         lost_out=0,
-        loss=max((track.loss for track in tracks), default=0.0),
+        loss=max((layer.loss for layer in layers), default=0.0),
         dropped=dropped,
         rtt_ms=min(rtts) * 1000 if rtts else None,
         estimate_bps=None,
+        tracks=tuple(_track_stats(track) for track in peer.tracks),
+    )
+
+
+def _track_stats(track: PublishedTrack) -> TrackStats:
+    layers = tuple(_layer_stats(layer) for layer in track.layers)
+    return TrackStats(track.info.track_id, track.codec.name, layers)
+
+
+def _layer_stats(layer: Layer) -> LayerStats:
+    stats = layer.source.stats()
+    return LayerStats(
+        rid=layer.rid,
+        bitrate_bps=layer.rate.bps,
+        packets=stats.packets,
+        lost=stats.lost,
+        recovered=stats.recovered,
+        loss=stats.loss,
+        jitter_ms=stats.jitter_s * 1000,
+        nacks=stats.nacks_sent,
+        plis=stats.plis_sent,
+        keyframes=stats.keyframes,
     )
 
 
@@ -132,4 +156,30 @@ def _viewer_stats(peer: Viewer) -> PeerStats:
         dropped=peer.dropped,
         rtt_ms=min(rtts) * 1000 if rtts else None,
         estimate_bps=peer.downlink.estimate_bps,
+        slots=tuple(_slot_stats(slot) for slot in peer.slots.values()),
+    )
+
+
+def _slot_stats(slot: ViewerSlot) -> SlotStats:
+    stats = slot.stream.stats()
+    track, shown = slot.track, slot.shown
+    layer = None
+    if track is not None and shown is not None:
+        layer = layer_name(track.layers.index(shown), len(track.layers))
+    return SlotStats(
+        mid=slot.mid,
+        track_id=track.info.track_id if track is not None else None,
+        size=slot.size,
+        layer=layer,
+        temporal=None,
+        limited_by=wanted_layers(slot).limited_by,
+        bitrate_bps=slot.rate.bps,
+        packets=stats.packets,
+        lost=stats.lost,
+        loss=stats.loss,
+        jitter_ms=stats.jitter_ticks * 1000 / (slot.codec.clock_rate if slot.codec else 90_000),
+        rtt_ms=None if stats.rtt_s is None else stats.rtt_s * 1000,
+        nacks=stats.nacked,
+        retransmitted=stats.retransmitted,
+        switches=stats.switches,
     )

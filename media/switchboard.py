@@ -18,6 +18,8 @@ from media.downlink import OutStream
 from media.fanout import FanOutCounters, RunSender, fan_out, fan_out_replay
 from media.forwarder import Segment
 from media.ice import Address
+from media.layer import TICK_S, Layer
+from media.layer_choice import wanted_layers
 from media.media_clock import MediaClock
 from media.publisher import PublishedTrack, Publisher
 from media.ring import RetransmissionRing
@@ -68,8 +70,10 @@ class Switchboard:
         self._buffer = OutBuffer()
         self.counters = FanOutCounters()
         self._tracks: dict[TrackId, PublishedTrack] = {}
-        self._sources: dict[int, PublishedTrack] = {}
-        self._followers: dict[int, dict[ViewerSlot, None]] = {}
+        self._layers: dict[int, Layer] = {}
+        self._followers: dict[Layer, dict[ViewerSlot, None]] = {}
+        self._active: dict[Layer, None] = {}
+        self._layers_due: float | None = None
         self._slot_of_stream: dict[OutStream, ViewerSlot] = {}
         self._replaying: dict[ViewerSlot, None] = {}
         self._replay_due: float | None = None
@@ -77,25 +81,26 @@ class Switchboard:
 
     @property
     def track_count(self) -> int:
-        return len(self._sources)
+        return sum(layer is layer.track.layers[0] for layer in self._layers.values())
 
     def add_publisher(self, publisher: Publisher) -> None:
         for track in publisher.tracks:
             self._tracks[track.info.track_id] = track
-            self._sources[track.source_id] = track
-            self._followers[track.source_id] = {}
+            for layer in track.layers:
+                self._layers[layer.source_id] = layer
+                self._followers[layer] = {}
 
     def add_viewer(self, viewer: Viewer) -> None:
         for slot in viewer.slots.values():
             self._slot_of_stream[slot.stream] = slot
 
     def ring_of(self, source_id: int) -> RetransmissionRing | None:
-        track = self._sources.get(source_id)
-        return track.source.ring if track is not None else None
+        layer = self._layers.get(source_id)
+        return layer.source.ring if layer is not None else None
 
     def clock_of(self, source_id: int) -> MediaClock | None:
-        track = self._sources.get(source_id)
-        return track.source.clock if track is not None else None
+        layer = self._layers.get(source_id)
+        return layer.source.clock if layer is not None else None
 
     # --- commands -------------------------------------------------------------------------------
 
@@ -106,57 +111,82 @@ class Switchboard:
         track = self._tracks.get(command.track_id) if command.track_id is not None else None
         codec = find_match(track.codec, slot.codecs) if track is not None else None
         slot.point(track, codec, command.generation)
-        self._offer(slot)
+        self._fit(slot, now)
         if track is not None and codec is None:
             self._emit(
                 SlotUnsupported(command.peer_id, slot.mid, command.generation, track.codec.name)
             )
-        elif slot.is_waiting:
-            self.awake(slot, now)
-        elif track is not None:
-            self._went_on(slot, track, now)
+        elif slot.shown is not None:
+            self._went_on(slot, now)
+
+    def choose(
+        self, slot: ViewerSlot, layer: int | None, max_temporal: int | None, now: float
+    ) -> None:
+        """Follow what the viewer's bandwidth allows the slot (see `viewer.Budget`)."""
+        slot.choose(layer, max_temporal)
+        self._fit(slot, now)
+
+    def _fit(self, slot: ViewerSlot, now: float) -> None:
+        """Give the slot what `wanted_layers` says. A switch of layer is none of track: no event,
+        the same generation."""
+        slot.apply_pause()
+        choice = wanted_layers(slot)
+        if choice.layer is not None:
+            slot.follow(choice.layer)
+        elif slot.track is not None and slot.layer not in slot.track.layers:
+            slot.follow(slot.track.layers[0])  # so that what comes next is known
+        self._offer(slot)
+        self.awake(slot, now)
 
     def _offer(self, slot: ViewerSlot) -> None:
-        """Let the slot be offered the packets of its track, and of the old one while a switch is
+        """Let the slot be offered the packets of its layer, and of the old one while a switch is
         pending, and of no other."""
         segment = slot.stream.forwarder.segment
-        old = self._sources.get(segment.source_id) if segment is not None else None
-        wanted = tuple(dict.fromkeys(each for each in (slot.track, old) if each is not None))
-        for track in slot.offered_by:
-            if track not in wanted:
-                self._followers_of(track).pop(slot, None)
-        for track in wanted:
-            self._followers_of(track)[slot] = None
+        old = self._layers.get(segment.source_id) if segment is not None else None
+        wanted = tuple(dict.fromkeys(each for each in (slot.layer, old) if each is not None))
+        for layer in slot.offered_by:
+            if layer not in wanted:
+                self._followers_of(layer).pop(slot, None)
+        for layer in wanted:
+            self._followers_of(layer)[slot] = None
         slot.offered_by = wanted
 
-    def _followers_of(self, track: PublishedTrack) -> dict[ViewerSlot, None]:
-        """Everyone whose forwarder may want the track; none for one that is gone."""
-        return self._followers.get(track.source_id, {})
+    def _followers_of(self, layer: Layer) -> dict[ViewerSlot, None]:
+        """Everyone whose forwarder may want the layer; none for one that is gone."""
+        return self._followers.get(layer, {})
+
+    def _slots_of(self, track: PublishedTrack) -> list[ViewerSlot]:
+        """The slots pointed at a track."""
+        offered = (slot for layer in track.layers for slot in self._followers_of(layer))
+        return [slot for slot in dict.fromkeys(offered) if slot.track is track]
 
     def awake(self, slot: ViewerSlot, now: float) -> None:
         """Get a waiting slot its first packet: a key frame asked for, or the cached pictures."""
-        track = slot.track
-        if track is None or not slot.viewer.is_connected or not slot.is_waiting:
+        layer = slot.layer
+        if layer is None or not slot.viewer.is_connected or not slot.is_waiting:
             return
-        if not track.source.is_video or slot.stream.replay is not None:
+        if not layer.source.is_video or slot.stream.replay is not None:
             return
-        if not self._begin_replay(slot, track, now):
-            self.request_keyframe(track)
+        shown = slot.shown
+        # While another layer shows the present, the past of this one must not be replayed.
+        is_shown = shown is not None and shown.is_active
+        if is_shown or not self._begin_replay(slot, layer, now):
+            self.request_keyframe(layer)
 
     def lost_picture(self, slot: ViewerSlot, now: float) -> None:
         """The viewer sent a PLI or FIR: what it shows cannot be repaired by retransmission."""
-        track = slot.track
-        if track is None:
+        layer = slot.shown or slot.layer
+        if layer is None:
             return
-        if not track.source.ignores_pli:
-            self.request_keyframe(track)
+        if not layer.source.ignores_pli:
+            self.request_keyframe(layer)
         elif slot.stream.replay is None and now >= slot.replay_allowed_at:
-            self._begin_replay(slot, track, now)
+            self._begin_replay(slot, layer, now)
 
-    def request_keyframe(self, track: PublishedTrack) -> None:
+    def request_keyframe(self, layer: Layer) -> None:
         """Somebody needs a key frame; `take_asked` then names the publisher."""
-        if track.source.request_keyframe():
-            self._asked[track.peer_id] = None
+        if layer.source.request_keyframe():
+            self._asked[layer.track.peer_id] = None
 
     def take_asked(self) -> Collection[PeerId]:
         """Publishers for whom there may be feedback to send since the last call."""
@@ -168,17 +198,13 @@ class Switchboard:
     def pause(self, slot: ViewerSlot, is_paused: bool, now: float) -> None:
         """Stop sending on a slot, or resume with the next key frame."""
         slot.is_paused = is_paused
-        slot.apply_pause()
-        self._offer(slot)
-        self.awake(slot, now)
+        self._fit(slot, now)
 
     def shape(self, slot: ViewerSlot, command: ShapeSlot, now: float) -> None:
         """Follow how the viewer shows the slot."""
         slot.size = command.size
         slot.max_layer = command.max_layer
-        slot.apply_pause()
-        self._offer(slot)
-        self.awake(slot, now)
+        self._fit(slot, now)
 
     def track(self, track_id: TrackId) -> PublishedTrack | None:
         return self._tracks.get(track_id)
@@ -187,29 +213,28 @@ class Switchboard:
         """Stop forwarding a track to everybody, or resume."""
         track.is_muted = is_muted
         # What was captured while muted must reach nobody, not even out of a cache.
-        track.source.mute(is_muted)
-        for slot in list(self._followers_of(track)):
-            slot.apply_pause()
-            self._offer(slot)
-            self.awake(slot, now)
+        for layer in track.layers:
+            layer.source.mute(is_muted)
+        for slot in self._slots_of(track):
+            self._fit(slot, now)
 
-    def awake_waiting(self, track: PublishedTrack, now: float) -> None:
-        """The track turned out to ignore PLIs: who waits for its key frame gets the cached one."""
-        for slot in list(self._followers_of(track)):
-            if slot.track is track:
+    def awake_waiting(self, layer: Layer, now: float) -> None:
+        """The layer turned out to ignore PLIs: who waits for its key frame gets the cached one."""
+        for slot in list(self._followers_of(layer)):
+            if slot.layer is layer:
                 self.awake(slot, now)
 
     # --- packets ------------------------------------------------------------------------------
 
     def forward(  # hot path
-        self, track: PublishedTrack, packets: list[SourcePacket], now: float
+        self, layer: Layer, packets: list[SourcePacket], now: float
     ) -> None:
-        """Send what arrived together of one track to everybody who follows it."""
-        if not track.has_started:
-            self._start_track(track)
-        if track.is_muted:
+        """Send what arrived together of one layer to everybody who follows it."""
+        if not layer.is_active:
+            self._layer_came(layer, now)
+        if layer.track.is_muted:
             return  # slots that are still leaving it would get it otherwise
-        followers = self._followers_of(track)
+        followers = self._followers_of(layer)
         if not followers:
             return
         switched = fan_out(
@@ -223,38 +248,61 @@ class Switchboard:
         for stream in switched:
             self._switched(self._slot_of_stream[stream], now)
 
-    def _start_track(self, track: PublishedTrack) -> None:
-        track.has_started = True
-        self._emit(TrackStarted(track.peer_id, track.info))
-        # Learn before the first newcomer comes whether this source answers PLIs at all.
-        self.request_keyframe(track)
+    def _layer_came(self, layer: Layer, now: float) -> None:
+        """The first packet of a layer, or the first after silence."""
+        track, is_new = layer.track, not layer.has_started
+        layer.begin(now)
+        self._active[layer] = None
+        if self._layers_due is None:
+            self._layers_due = now + TICK_S
+        if not track.has_started:
+            track.has_started = True
+            self._emit(TrackStarted(track.peer_id, track.info))
+        if is_new:
+            # Learn before the first newcomer comes whether this source answers PLIs at all.
+            self.request_keyframe(layer)
+        self._refit(track, now)
+
+    def _refit(self, track: PublishedTrack, now: float) -> None:
+        """Layers of the track came or went."""
+        if len(track.layers) > 1:
+            for slot in self._slots_of(track):
+                self._fit(slot, now)
+
+    def _tick_layers(self, now: float) -> None:
+        for layer in list(self._active):
+            if not layer.tick(now):
+                self._active.pop(layer, None)
+                self._refit(layer.track, now)
+        self._layers_due = now + TICK_S if self._active else None
 
     def _switched(self, slot: ViewerSlot, now: float) -> None:
         """The slot's stream opened a new segment: leave the old track, tell, report the clock."""
         segment = slot.stream.forwarder.segment
-        track = slot.track
-        if segment is None or track is None or segment.source_id != track.source_id:
+        layer = slot.shown
+        if segment is None or layer is None:
             return
         self._offer(slot)
         if not slot.is_live:
-            self._went_live(slot, track, segment, segment.first_ext_timestamp)
+            self._went_live(slot, layer, segment, segment.first_ext_timestamp)
         self.send_reports(slot.viewer, now)
 
-    def _went_on(self, slot: ViewerSlot, track: PublishedTrack, now: float) -> None:
-        """Pointed at what it follows already: live at once, with what is captured now."""
-        segment = slot.stream.forwarder.segment
-        timestamp = track.source.clock.timestamp_at(now)
-        if segment is not None and timestamp is not None:
-            self._went_live(slot, track, segment, timestamp)
+    def _went_on(self, slot: ViewerSlot, now: float) -> None:
+        """Pointed at what it shows already: live at once, with what is captured now."""
+        segment, layer = slot.stream.forwarder.segment, slot.shown
+        if segment is None or layer is None:
+            return
+        timestamp = layer.source.clock.timestamp_at(now)
+        if timestamp is not None:
+            self._went_live(slot, layer, segment, timestamp)
 
-    def _went_live(
-        self, slot: ViewerSlot, track: PublishedTrack, segment: Segment, timestamp: int
-    ) -> None:
+    def _went_live(self, slot: ViewerSlot, layer: Layer, segment: Segment, timestamp: int) -> None:
         """`timestamp` is the source's, unwrapped."""
         slot.is_live = True
         media_time_ms = None
-        if track.source.clock.is_exact:
-            captured = track.source.clock.capture_time(timestamp)
+        clock = layer.source.clock
+        if clock.is_exact:
+            captured = clock.capture_time(timestamp)
             if captured is not None:
                 media_time_ms = round((captured + self._wall_offset_s) * 1000)
         self._emit(
@@ -280,9 +328,9 @@ class Switchboard:
 
     # --- replay of a cached group of pictures -------------------------------------------------
 
-    def _begin_replay(self, slot: ViewerSlot, track: PublishedTrack, now: float) -> bool:
+    def _begin_replay(self, slot: ViewerSlot, layer: Layer, now: float) -> bool:
         """Whether the slot is now served from the cache of a source that ignores PLIs."""
-        if not track.source.ignores_pli or not slot.stream.begin_replay(track.source.gop):
+        if not layer.source.ignores_pli or not slot.stream.begin_replay(layer.source.gop):
             return False
         slot.replay_allowed_at = now + REPLAY_AGAIN_S
         self._replaying[slot] = None
@@ -291,11 +339,15 @@ class Switchboard:
         return True
 
     def next_deadline(self) -> float | None:
-        """When the next portion of a replay is due; None without one."""
-        return self._replay_due
+        """When the next portion of a replay is due, or the layers are to be looked at."""
+        if self._replay_due is None or self._layers_due is None:
+            return self._layers_due if self._replay_due is None else self._replay_due
+        return min(self._replay_due, self._layers_due)
 
     def handle_timeout(self, now: float) -> None:
-        """Send the next portion of every replay under way."""
+        """Send the next portion of every replay under way, look at the layers."""
+        if self._layers_due is not None and now >= self._layers_due:
+            self._tick_layers(now)
         if self._replay_due is None or now < self._replay_due:
             return
         self._replay_due = None
@@ -328,16 +380,21 @@ class Switchboard:
         for track in publisher.tracks:
             if self._tracks.get(track.info.track_id) is track:
                 del self._tracks[track.info.track_id]
-            self._sources.pop(track.source_id, None)
-            for slot in list(self._followers_of(track)):
-                slot.stream.remove_source(track.source_id)
-                if slot.track is track:
-                    # Nor does the old picture go on, if a switch to this track was pending.
-                    slot.point(None, None, slot.generation)
-                self._offer(slot)
-            self._followers.pop(track.source_id, None)
+            for layer in track.layers:
+                self._remove_layer(layer)
             if track.has_started:
                 self._emit(TrackEnded(publisher.peer_id, track.info.track_id))
+
+    def _remove_layer(self, layer: Layer) -> None:
+        self._layers.pop(layer.source_id, None)
+        self._active.pop(layer, None)
+        for slot in list(self._followers_of(layer)):
+            slot.stream.remove_source(layer.source_id)
+            if slot.track is layer.track:
+                # Nor does the old picture go on, if a switch to this track was pending.
+                slot.point(None, None, slot.generation)
+            self._offer(slot)
+        self._followers.pop(layer, None)
 
     def remove_viewer(self, viewer: Viewer) -> None:
         """Forget his slots."""

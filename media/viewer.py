@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
 
 from aiortc.rtp import RtcpRrPacket, RtcpRtpfbPacket, RtcpSrPacket
 
@@ -10,24 +12,41 @@ from media import rtcp
 from media.codecs import Codec, find_red
 from media.downlink import Downlink, OutStream
 from media.forwarder import Feed
+from media.layer import MAX_LAYERS, Layer
 from media.peer import Peer
 from media.publisher import PublishedTrack
+from media.rate_meter import RateMeter
 from media.rtcp import AnyRtcpPacket
 from media.seam import Kind, LayerName, PeerId, SlotSize
 from media.transport import PeerTransport
 
 
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What the viewer's bandwidth allows a slot: no layer above `layer` (an index, None: nothing is
+    sent), no temporal layer above `max_temporal` (None: all)."""
+
+    layer: int | None
+    max_temporal: int | None
+
+
+UNLIMITED: Final = Budget(MAX_LAYERS - 1, None)
+
+
 class ViewerSlot:
     """A receive-only place: what it takes, what feeds it, and how far the assignment got.
 
-    `is_live` turns true with the first forwarded packet of the present `generation`.
-    `replay_allowed_at` (monotonic s) limits replays for lost pictures. `offered_by` are the tracks
-    whose `slots` it stands in: `track`, and while a switch is pending the old one too.
+    `track` is what it is pointed at, `codec` the viewer's format for it, `layer` the layer of it
+    that is sent or waited for. `is_live` turns true with the first forwarded packet of the present
+    `generation`. `replay_allowed_at` (monotonic s) limits replays for lost pictures. `offered_by`
+    are the layers among whose followers it stands: `layer`, and while a switch is pending the old
+    one too. `rate` measures what is sent.
     """
 
     __slots__ = (
-        "codecs", "generation", "is_live", "is_paused", "kind", "max_layer", "mid", "offered_by",
-        "replay_allowed_at", "size", "stream", "track", "viewer",
+        "budget", "codec", "codecs", "generation", "is_live", "is_paused", "kind", "layer",
+        "max_layer", "mid", "offered_by", "rate", "replay_allowed_at", "size", "stream", "track",
+        "viewer",
     )  # fmt: skip
 
     def __init__(
@@ -39,34 +58,56 @@ class ViewerSlot:
         self.codecs = codecs
         self.stream = stream
         self.track: PublishedTrack | None = None
+        self.codec: Codec | None = None
+        self.layer: Layer | None = None
         self.generation = 0
         self.is_live = False
         self.is_paused = False
         self.size: SlotSize = "big"
         self.max_layer: LayerName | None = None
-        self.offered_by: tuple[PublishedTrack, ...] = ()
+        self.budget = UNLIMITED
+        self.offered_by: tuple[Layer, ...] = ()
         self.replay_allowed_at = 0.0
+        self.rate = RateMeter()
 
     @property
     def is_waiting(self) -> bool:
-        """Pointed at a track whose first packet (video: key frame) has not gone out yet."""
-        track = self.track
-        return track is not None and self.stream.forwarder.awaited_source == track.source_id
+        """Whether the first packet (video: key frame) of `layer` has yet to go out."""
+        layer = self.layer
+        return layer is not None and self.stream.forwarder.awaited_source == layer.source_id
+
+    @property
+    def shown(self) -> Layer | None:
+        """The layer of the present track that is being sent, None while there is none."""
+        segment = self.stream.forwarder.segment
+        if segment is None or self.track is None:
+            return None
+        return self.track.layer_of(segment.source_id)
 
     def point(self, track: PublishedTrack | None, codec: Codec | None, generation: int) -> None:
-        """Follow another track as `codec` (the viewer's format for it), or nothing."""
+        """Take another track as `codec` (the viewer's format for it), or nothing; `follow` a layer
+        of it next."""
         self.generation = generation
         self.is_live = False
-        self.track = track
-        if track is None or codec is None:
-            self.track = None
+        self.track, self.codec = (None, None) if codec is None else (track, codec)
+        if self.track is None:
+            self.layer = None
             self.stream.point(None)
-            return
-        self.apply_pause()
+
+    def choose(self, layer: int | None, max_temporal: int | None) -> None:
+        """Set what the viewer's bandwidth allows (see `Budget`)."""
+        self.budget = Budget(layer, max_temporal)
+
+    def follow(self, layer: Layer) -> None:
+        """Get the track from this layer of it; from the one shown until its key frame."""
+        track, codec = self.track, self.codec
+        assert track is not None, "a layer is followed of a track"
+        assert codec is not None, "a track comes with its codec"
+        self.layer = layer
         red = find_red(codec, self.codecs) if track.codec.name == "red" else None
         self.stream.point(
             Feed(
-                source_id=track.source_id,
+                source_id=layer.source_id,
                 payload_type=codec.payload_type,
                 rtx_payload_type=codec.rtx_payload_type,
                 clock_rate=codec.clock_rate,
@@ -76,10 +117,10 @@ class ViewerSlot:
         )
 
     def apply_pause(self) -> None:
-        """Make the forwarder follow the slot's pause, its size and the track's mute."""
+        """Make the forwarder follow the slot's pause, size and budget, and the track's mute."""
         forwarder = self.stream.forwarder
-        is_hidden = self.is_paused or self.size == "hidden"
-        is_paused = is_hidden or (self.track is not None and self.track.is_muted)
+        is_paused = self.is_paused or self.size == "hidden" or self.budget.layer is None
+        is_paused = is_paused or (self.track is not None and self.track.is_muted)
         if is_paused and not forwarder.is_paused:
             self.stream.pause()
         elif forwarder.is_paused and not is_paused:
@@ -95,6 +136,11 @@ class Viewer(Peer):
         self.slots: dict[str, ViewerSlot] = {}
         self.nacks_in = 0
         self.plis_in = 0
+
+    def measure(self, now: float) -> None:
+        """Measure what the slots are sent; about once a second."""
+        for slot in self.slots.values():
+            slot.rate.sample(slot.stream.payload_bytes, now)
 
     def slot_of(self, ssrc: int) -> ViewerSlot | None:
         """The slot whose media or RTX stream has this SSRC."""
