@@ -3,9 +3,16 @@
 RFC 8445 §2.5 (lite), §7.3 (STUN server procedures), RFC 8489 (STUN), RFC 7675 (consent).
 
 A lite agent sends no checks of its own, so all it knows it learns from the other side: an
-authenticated binding request proves that the sender knows our password and receives at its
-address. The first such address is used at once; a request with USE-CANDIDATE nominates its
-address, and nominating another one later is how a phone moves from Wi-Fi to cellular.
+authenticated binding request proves that the sender knows our password and sent from its
+address. The first such address is used at once, for the DTLS handshake, which completes only with
+who receives there. A request with USE-CANDIDATE nominates its address, and nominating another one
+later is how a phone moves from Wi-Fi to cellular. Where the path in use falls quiet while checks
+come from elsewhere (a router that forgot us; Firefox and aiortc nominate only once) that is
+followed, too.
+
+A check proves who made it, not whose address it carries: with a forged one, a member could aim a
+whole stream at a third party. So before media moves the new address is asked (one binding request
+of ours a check, RFC 8445 §7.3 obliges every agent to answer), and moves one round trip later.
 
 Requests that do not authenticate are dropped and counted, never answered: a STUN error response
 would let anybody with a forged source address aim our packets at a third party.
@@ -20,7 +27,7 @@ import secrets
 import struct
 from collections import deque
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from aioice import stun
 
@@ -30,10 +37,24 @@ from media.errors import RemoteProtocolError
 Address = tuple[Any, ...]
 """As `recvfrom` gives it: `(host, port)` for IPv4, `(host, port, flow, scope)` for IPv6."""
 
+
+class TcpAddress(NamedTuple):
+    """One TCP connection, equal to no UDP address. `connection` is never used twice in a process:
+    what is meant for a closed connection does not reach the next one from the same host and port.
+    """
+
+    host: str
+    port: int
+    connection: int
+
+
 SILENT_AFTER_S: Final = 5.0  # DESIGN §3.1: two missed consent checks of Chromium (every 2.5 s)
 CLOSED_AFTER_S: Final = 30.0  # RFC 7675 §5.1: consent expires after 30 s
 FIRST_CHECK_WITHIN_S: Final = 30.0
 MAX_STUN_BYTES: Final = 1500
+PATH_LEFT_AFTER_S: Final = 3.0
+"""Without a check on the selected path, checks from elsewhere need no nomination: Chromium checks
+every 2.5 s and nominates each time, consent (RFC 7675 §5.1) is asked for every 4 to 6 s."""
 MAX_VALID_ADDRESSES: Final = 16  # a phone has a handful; bounds memory against a roaming attacker
 
 _ATTRIBUTE = struct.Struct("!HH")
@@ -45,6 +66,8 @@ _INTEGRITY_BYTES: Final = 24
 _FINGERPRINT_BYTES: Final = 8
 _FINGERPRINT_XOR: Final = 0x5354554E
 _BINDING_SUCCESS: Final = 0x0101
+_BINDING_ANSWERS: Final = (b"\x01\x01", b"\x01\x11")
+_PRFLX_PRIORITY: Final = 110 << 24 | 65535 << 8 | 255  # RFC 8445 §7.1.1; nobody compares ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +184,11 @@ def parse_binding_request_untrusted(data: bytes) -> BindingRequest | None:
     )
 
 
+def stun_answer_untrusted(data: bytes) -> bytes | None:
+    """The transaction id that a binding success or error response answers, else None."""
+    return data[8:STUN_HEADER_BYTES] if is_stun(data) and data[:2] in _BINDING_ANSWERS else None
+
+
 def _attributes_fit(data: bytes) -> bool:
     """Whether the attributes fill the message exactly; aioice silently shortens the last one."""
     offset, end = STUN_HEADER_BYTES, len(data)
@@ -203,34 +231,57 @@ def binding_response(transaction_id: bytes, address: Address, pwd: str) -> bytes
     return signed + b"\x80\x28\x00\x04" + crc.to_bytes(4, "big")
 
 
+def binding_request(
+    transaction_id: bytes, local: IceCredentials, remote: IceCredentials, tie_breaker: int
+) -> bytes:
+    """A check of the controlled side, which asks whether somebody receives at an address."""
+    message = stun.Message(stun.Method.BINDING, stun.Class.REQUEST, transaction_id=transaction_id)
+    message.attributes["USERNAME"] = f"{remote.ufrag}:{local.ufrag}"
+    message.attributes["PRIORITY"] = _PRFLX_PRIORITY
+    message.attributes["ICE-CONTROLLED"] = tie_breaker
+    message.add_message_integrity(remote.pwd.encode())
+    return bytes(message)
+
+
+@dataclass(slots=True)
+class _Question:
+    """Asked of an address that media shall move to."""
+
+    address: Address
+    transaction_id: bytes
+    nominated: bool
+
+
 class IceLite:
     """One peer's ICE session, the controlled lite side. A machine.
 
     After each input (`handle_datagram`, `heard`, `handle_timeout`) drain `poll_event` and
     `poll_transmit`, then re-arm one timer at `next_deadline`. Nothing is raised at peer bytes:
     what is dropped is counted in `dropped` by reason.
-
-    `remote_ufrag` None accepts any remote half (an offer is always known in practice).
     """
 
     __slots__ = (
         "_closed", "_created", "_events", "_heard_at", "_local", "_nominated", "_old_local",
-        "_remote_ufrag", "_silent", "_transmits", "_valid", "dropped", "selected",
+        "_old_remote", "_question", "_remote", "_silent", "_tie_breaker", "_transmits",
+        "_valid", "dropped", "selected",
     )  # fmt: skip
 
     def __init__(
-        self, local_ufrag: str, local_pwd: str, now: float, *, remote_ufrag: str | None = None
+        self, local_ufrag: str, local_pwd: str, now: float, *, remote: IceCredentials
     ) -> None:
         self._local = IceCredentials(local_ufrag, local_pwd)
-        self._remote_ufrag = remote_ufrag
+        self._remote = remote
+        self._tie_breaker = secrets.randbits(64)
         self._old_local: IceCredentials | None = None
+        self._old_remote = remote
         self._created = now
         self._heard_at: float | None = None
         self._silent = False
         self._closed = False
         self._nominated = False
-        # A dict for its order: the oldest valid address is forgotten first.
-        self._valid: dict[Address, None] = {}
+        self._question: _Question | None = None
+        # When each was last checked, the oldest first: that one is forgotten first.
+        self._valid: dict[Address, float] = {}
         self._events: deque[IceEvent] = deque()
         self._transmits: deque[tuple[bytes, Address]] = deque()
         self.selected: Address | None = None
@@ -248,6 +299,11 @@ class IceLite:
             return (self._local.ufrag,)
         return (self._local.ufrag, self._old_local.ufrag)
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether `PeerSilent` was the last thing heard of the peer."""
+        return self._silent
+
     def is_valid_address(self, address: Address) -> bool:
         """Whether an authenticated check came from this address: only then may DTLS."""
         return address in self._valid
@@ -255,8 +311,13 @@ class IceLite:
     # --- inputs ---
 
     def handle_datagram(self, data: bytes, address: Address, now: float) -> None:
-        """Answer a binding request; anything else is ignored, anything wrong is counted."""
+        """Answer a binding request, take the answer to ours; anything else is ignored, anything
+        wrong is counted."""
         if self._closed:
+            return
+        answered = stun_answer_untrusted(data)
+        if answered is not None:
+            self._take_answer(answered, address)
             return
         try:
             request = parse_binding_request_untrusted(data)
@@ -271,8 +332,8 @@ class IceLite:
         self._transmits.append(
             (binding_response(request.transaction_id, address, credentials.pwd), address)
         )
-        self._remember(address)
-        self._select(address, nominated=request.use_candidate)
+        self._consider(address, now, nominated=request.use_candidate)
+        self._remember(address, now)
         self.heard(now)
 
     def heard(self, now: float) -> None:
@@ -303,15 +364,13 @@ class IceLite:
         """New local credentials for an ICE restart (RFC 8445 §9).
 
         The old ones work until the first authenticated check with the new: a restart that
-        never arrives leaves the running session as it was. `remote_pwd` would sign checks of
-        our own, which a lite agent never sends, so it is accepted and not kept.
+        never arrives leaves the running session as it was.
         """
-        del remote_pwd
         if self._old_local is None:
-            self._old_local = self._local
+            self._old_local, self._old_remote = self._local, self._remote
         # A second restart before the first was used replaces it: nobody holds its credentials.
         self._local = new_credentials()
-        self._remote_ufrag = remote_ufrag
+        self._remote = IceCredentials(remote_ufrag, remote_pwd)
         return self._local
 
     # --- outputs ---
@@ -337,7 +396,7 @@ class IceLite:
     def _authenticate(self, request: BindingRequest) -> IceCredentials:
         if request.local_ufrag == self._local.ufrag:
             credentials = self._local
-            if self._remote_ufrag is not None and request.remote_ufrag != self._remote_ufrag:
+            if request.remote_ufrag != self._remote.ufrag:
                 raise RemoteProtocolError("stun_wrong_username")
         elif self._old_local is not None and request.local_ufrag == self._old_local.ufrag:
             credentials = self._old_local
@@ -348,24 +407,61 @@ class IceLite:
         return credentials
 
     def _finish_restart(self) -> None:
-        # The old path may be dead: the first address proven with the new credentials is used
-        # at once, as in a new session, and addresses proven with the old ones must prove again.
+        # The old path may be dead: the first address that is proven with the new credentials is
+        # used, as in a new session, and addresses proven with the old ones must prove again.
         self._old_local = None
         self._nominated = False
+        self._question = None
         self._valid.clear()
-        self.selected = None
 
-    def _remember(self, address: Address) -> None:
+    def _remember(self, address: Address, now: float) -> None:
         self._valid.pop(address, None)
-        self._valid[address] = None
+        self._valid[address] = now
         if len(self._valid) > MAX_VALID_ADDRESSES:
             oldest = next(entry for entry in self._valid if entry != self.selected)
             del self._valid[oldest]
 
+    def _consider(self, address: Address, now: float, *, nominated: bool) -> None:
+        """Which path a check speaks for."""
+        if self.selected is None or address == self.selected:
+            if nominated:
+                self._question = None  # it came back before we followed it
+            self._select(address, nominated=nominated)
+        elif nominated or self._is_left(now):
+            if address.__class__ is TcpAddress:
+                self._select(address, nominated=nominated)  # its handshake has proven it
+            else:
+                self._ask(address, nominated=nominated)
+
+    def _is_left(self, now: float) -> bool:
+        """Whether the selected path has not been checked lately, or not since a restart."""
+        checked_at = self._valid.get(self.selected) if self.selected is not None else None
+        return checked_at is None or now - checked_at >= PATH_LEFT_AFTER_S
+
+    def _ask(self, address: Address, *, nominated: bool) -> None:
+        """At most one datagram for each of theirs, and the same again while it is unanswered."""
+        question = self._question
+        if question is None or question.address != address:
+            self._question = question = _Question(address, secrets.token_bytes(12), nominated)
+        question.nominated = question.nominated or nominated
+        # Until a restart is used the peer may still answer to its old name only.
+        local = self._old_local or self._local
+        remote = self._remote if self._old_local is None else self._old_remote
+        request = binding_request(question.transaction_id, local, remote, self._tie_breaker)
+        self._transmits.append((request, address))
+
+    def _take_answer(self, transaction_id: bytes, address: Address) -> None:
+        # Any answer, an error too: who knows the number has received our question there.
+        question = self._question
+        if (
+            question is not None
+            and question.address == address
+            and hmac.compare_digest(question.transaction_id, transaction_id)
+        ):
+            self._question = None
+            self._select(address, nominated=question.nominated)
+
     def _select(self, address: Address, *, nominated: bool) -> None:
-        first = self.selected is None
-        if not first and not nominated:
-            return
         changed = address != self.selected
         newly_nominated = nominated and not self._nominated
         self._nominated = self._nominated or nominated

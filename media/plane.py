@@ -224,7 +224,10 @@ class MediaPlane:
         self, data: bytes, address: Address, touched: dict[Peer, None], now: float
     ) -> None:
         if is_stun(data):
-            peer = self._registry.of_ufrag(stun_local_ufrag_untrusted(data))
+            ufrag = stun_local_ufrag_untrusted(data)
+            # Answers to questions of ours carry none; they come from where a check came from.
+            by_address = self._registry.by_address.get(address) if ufrag is None else None
+            peer = self._registry.of_ufrag(ufrag) or by_address
             if peer is None:
                 self._drop("unknown_ufrag")
                 return

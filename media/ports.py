@@ -7,19 +7,10 @@ fan-out (one batch for one viewer), none for each packet.
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from media.fanout import RunSender
-from media.ice import Address
-
-
-class TcpAddress(NamedTuple):
-    """One TCP connection. `connection` is never used twice in a process: what is meant for a
-    closed connection does not reach the next one from the same host and port."""
-
-    host: str
-    port: int
-    connection: int
+from media.ice import Address, TcpAddress
 
 
 class StreamSender(RunSender, Protocol):

@@ -19,8 +19,7 @@ from typing import Final
 
 from media.errors import RemoteProtocolError
 from media.framing import Deframer, framed, framed_run
-from media.ice import Address
-from media.ports import TcpAddress
+from media.ice import Address, TcpAddress
 from media.tcp_guests import MAX_GUESTS, MAX_STRANGERS, Guest, GuestList
 from media.udp import OnBatch
 

@@ -99,7 +99,9 @@ class PeerTransport:
         now: float,
         profiles: tuple[SrtpProfile, ...] = PROFILES,
     ) -> None:
-        self._ice = IceLite(local_ufrag, local_pwd, now, remote_ufrag=remote.ufrag)
+        self._ice = IceLite(
+            local_ufrag, local_pwd, now, remote=IceCredentials(remote.ufrag, remote.pwd)
+        )
         self._dtls = DtlsEndpoint(
             dtls_role, certificate, remote.fingerprints, now, profiles=profiles
         )
@@ -144,6 +146,12 @@ class PeerTransport:
     def is_valid_address(self, address: Address) -> bool:
         """Whether an authenticated check came from `address` (it may send DTLS and SRTP)."""
         return self._ice.is_valid_address(address)
+
+    @property
+    def _is_abandoned(self) -> bool:
+        """A handshake whose other side has stopped checking: whoever made its one check, perhaps
+        with a forged address, gets no more repeats of our flights."""
+        return self.srtp_out is None and self._ice.is_silent
 
     # --- inputs ---
 
@@ -250,7 +258,7 @@ class PeerTransport:
         has_sent = False
         while (data := self._dtls.poll_transmit()) is not None:
             has_sent = True
-            if self.address is not None:
+            if self.address is not None and not self._is_abandoned:
                 self._transmits.append((data, self.address))
         while (event := self._dtls.poll_event()) is not None:
             match event:

@@ -10,12 +10,14 @@ from hypothesis import strategies as st
 from media.errors import RemoteProtocolError
 from media.ice import (
     MAX_VALID_ADDRESSES,
+    IceCredentials,
     IceLite,
     parse_binding_request_untrusted,
     stun_local_ufrag_untrusted,
 )
 
 PWD = "server-password-0123456789"
+REMOTE = IceCredentials("cliU", "client-password-0123456789")
 
 
 def valid_request() -> bytes:
@@ -50,7 +52,7 @@ def test_any_datagram_is_answered_or_dropped(data: bytes) -> None:
     stun_local_ufrag_untrusted(data)
     with contextlib.suppress(RemoteProtocolError):
         parse_binding_request_untrusted(data)
-    ice = IceLite("srvU", PWD, 0.0, remote_ufrag="cliU")
+    ice = IceLite("srvU", PWD, 0.0, remote=REMOTE)
     ice.handle_datagram(data, ("192.0.2.1", 1), 0.0)
     if data != VALID:
         assert ice.poll_transmit() is None
@@ -60,7 +62,7 @@ def test_any_datagram_is_answered_or_dropped(data: bytes) -> None:
 @settings(max_examples=50, deadline=None)
 @given(ports=st.lists(st.integers(1, 65535), max_size=100))
 def test_memory_is_bounded_however_a_peer_roams(ports: list[int]) -> None:
-    ice = IceLite("srvU", PWD, 0.0, remote_ufrag="cliU")
+    ice = IceLite("srvU", PWD, 0.0, remote=REMOTE)
     for port in ports:
         ice.handle_datagram(VALID, ("192.0.2.1", port), 0.0)
     assert len(ice._valid) <= MAX_VALID_ADDRESSES

@@ -104,6 +104,8 @@ class Client:
         self.is_nominating = True
         self.is_checking = True
         self.checks_answered = 0
+        self.checked = 0
+        """Questions of the plane that were answered."""
         self.srtp_out: SrtpSender | None = None
         self.srtp_in: SrtpReceiver | None = None
         self.opening_failed = 0
@@ -158,9 +160,24 @@ class Client:
                 self._dtls.handle_timeout(now)
             self._collect()
 
+    def _answer_check(self, request: stun.Message) -> None:
+        """As every agent must (RFC 8445 §7.3)."""
+        answer = stun.Message(
+            stun.Method.BINDING, stun.Class.RESPONSE, transaction_id=request.transaction_id
+        )
+        answer.attributes["XOR-MAPPED-ADDRESS"] = ("198.51.100.1", 7882)
+        answer.add_message_integrity(self.text.pwd.encode())
+        self.world.transmit(bytes(answer), self)
+
     def receive(self, data: bytes, now: float) -> None:
         if is_stun(data):
-            if not stun.parse_message(data).check_message_integrity(self.remote_pwd.encode()):
+            message = stun.parse_message(data)
+            if message.message_class is stun.Class.REQUEST:
+                if message.check_message_integrity(self.text.pwd.encode()):
+                    self.checked += 1
+                    self._answer_check(message)
+                return
+            if not message.check_message_integrity(self.remote_pwd.encode()):
                 return  # not for us, as far as we can tell
             self.checks_answered += 1
             if self._dtls is not None and self._dtls.state is DtlsState.NEW:

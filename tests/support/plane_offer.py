@@ -39,6 +39,7 @@ class OfferText:
     """Name SSRCs, as browsers do; FFmpeg does not."""
     setup: str = "actpass"
     ufrag: str = "clientUfrag"
+    pwd: str = "clientPassword0123456789"
     ssrcs: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def __str__(self) -> str:
@@ -57,7 +58,7 @@ class OfferText:
         yield f"a=mid:{mid}"
         yield f"a={self.direction}"
         yield f"a=ice-ufrag:{self.ufrag}"
-        yield "a=ice-pwd:clientPassword0123456789"
+        yield f"a=ice-pwd:{self.pwd}"
         yield f"a=fingerprint:sha-256 {CLIENT_CERTIFICATE.fingerprint.value}"
         yield f"a=setup:{self.setup}"
         yield f"a=extmap:{MID_ID} {MID_URI}"

@@ -9,10 +9,12 @@ from media.ice import (
     Address,
     AddressSelected,
     IceClosed,
+    IceCredentials,
     IceEvent,
     IceLite,
     PeerHeard,
     PeerSilent,
+    TcpAddress,
     binding_response,
     new_credentials,
     parse_binding_request_untrusted,
@@ -20,7 +22,7 @@ from media.ice import (
 )
 
 UFRAG, PWD = "srvU", "server-password-0123456789"
-REMOTE = "cliU"
+REMOTE, REMOTE_PWD = "cliU", "client-password-0123456789"
 WIFI: Address = ("192.0.2.1", 5000)
 CELL: Address = ("198.51.100.7", 6000)
 
@@ -47,7 +49,7 @@ def check(
 
 
 def agent(now: float = 0.0) -> IceLite:
-    return IceLite(UFRAG, PWD, now, remote_ufrag=REMOTE)
+    return IceLite(UFRAG, PWD, now, remote=IceCredentials(REMOTE, REMOTE_PWD))
 
 
 def events(ice: IceLite) -> list[IceEvent]:
@@ -62,6 +64,24 @@ def answers(ice: IceLite) -> list[tuple[bytes, Address]]:
     while (transmit := ice.poll_transmit()) is not None:
         found.append(transmit)
     return found
+
+
+def questions(ice: IceLite) -> list[tuple[stun.Message, Address]]:
+    """What it asked of addresses; answers to checks are passed over."""
+    found = [(stun.parse_message(data), address) for data, address in answers(ice)]
+    return [each for each in found if each[0].message_class is stun.Class.REQUEST]
+
+
+def answer(ice: IceLite, *, kind: stun.Class = stun.Class.RESPONSE) -> None:
+    """Answer the last question from where it went."""
+    request, address = questions(ice)[-1]
+    reply(ice, request.transaction_id, address, kind)
+
+
+def reply(
+    ice: IceLite, number: bytes, address: Address, kind: stun.Class = stun.Class.RESPONSE
+) -> None:
+    ice.handle_datagram(bytes(stun.Message(stun.Method.BINDING, kind, number)), address, 99.0)
 
 
 def test_a_check_is_answered_and_its_address_used() -> None:
@@ -162,6 +182,7 @@ def test_the_first_address_is_used_until_one_is_nominated() -> None:
     assert ice.selected == WIFI
     assert ice.is_valid_address(CELL)
     ice.handle_datagram(check(use_candidate=True), CELL, 1.2)
+    answer(ice)
     assert events(ice) == [AddressSelected(WIFI, False), AddressSelected(CELL, True)]
     ice.handle_datagram(check(), WIFI, 1.3)
     assert ice.selected == CELL, "only a nomination moves a nominated session"
@@ -172,8 +193,85 @@ def test_a_phone_that_moves_nominates_again() -> None:
     ice.handle_datagram(check(use_candidate=True), WIFI, 1.0)
     ice.handle_datagram(check(use_candidate=True), WIFI, 3.5)
     ice.handle_datagram(check(use_candidate=True), CELL, 9.0)
-    assert events(ice) == [AddressSelected(WIFI, True), AddressSelected(CELL, True)]
+    assert events(ice) == [AddressSelected(WIFI, True)]
+    answer(ice)
+    assert events(ice) == [AddressSelected(CELL, True)]
     assert ice.selected == CELL
+
+
+def test_the_question_is_a_check_of_the_controlled_side() -> None:
+    ice = agent()
+    ice.handle_datagram(check(use_candidate=True), WIFI, 1.0)
+    assert questions(ice) == [], "the handshake proves the first address"
+    ice.handle_datagram(check(use_candidate=True), CELL, 2.0)
+    ((request, address),) = questions(ice)
+    assert address == CELL
+    assert request.attributes["USERNAME"] == f"{REMOTE}:{UFRAG}"
+    assert request.check_message_integrity(REMOTE_PWD.encode())
+    assert {"PRIORITY", "ICE-CONTROLLED", "FINGERPRINT"} <= set(request.attributes)
+    assert "USE-CANDIDATE" not in request.attributes
+    ice.handle_datagram(check(use_candidate=True), CELL, 2.1)
+    ((again, _),) = questions(ice)
+    assert again.transaction_id == request.transaction_id, "an answer to either will do"
+
+
+def test_a_forged_address_gets_a_question_and_no_media() -> None:
+    """A member may write any source address on a check, but what goes there he does not see."""
+    ice = agent()
+    ice.handle_datagram(check(use_candidate=True), WIFI, 1.0)
+    events(ice)
+    ice.handle_datagram(check(use_candidate=True), CELL, 2.0)
+    ((request, _),) = questions(ice)
+    reply(ice, b"x" * 12, CELL)
+    reply(ice, request.transaction_id, WIFI)
+    assert ice.selected == WIFI
+    assert events(ice) == []
+    reply(ice, request.transaction_id, CELL)
+    assert events(ice) == [AddressSelected(CELL, True)]
+    reply(ice, request.transaction_id, WIFI)
+    assert ice.selected == CELL, "one question, one move"
+
+
+def test_an_error_proves_an_address_as_well() -> None:
+    """Whoever refuses our question has received it (role conflicts, a peer that knows no lite)."""
+    ice = agent()
+    ice.handle_datagram(check(use_candidate=True), WIFI, 1.0)
+    ice.handle_datagram(check(use_candidate=True), CELL, 2.0)
+    answer(ice, kind=stun.Class.ERROR)
+    assert ice.selected == CELL
+
+
+def test_coming_back_before_the_answer_cancels_the_move() -> None:
+    ice = agent()
+    ice.handle_datagram(check(use_candidate=True), WIFI, 1.0)
+    ice.handle_datagram(check(use_candidate=True), CELL, 2.0)
+    ((request, _),) = questions(ice)
+    ice.handle_datagram(check(use_candidate=True), WIFI, 2.1)
+    reply(ice, request.transaction_id, CELL)
+    assert ice.selected == WIFI
+
+
+def test_a_tcp_connection_is_proven_by_its_own_handshake() -> None:
+    ice = agent()
+    tcp = TcpAddress("198.51.100.7", 6000, 1)
+    ice.handle_datagram(check(use_candidate=True), WIFI, 1.0)
+    ice.handle_datagram(check(use_candidate=True), tcp, 2.0)
+    assert ice.selected == tcp
+    assert questions(ice) == []
+
+
+def test_a_router_that_gave_another_port_is_followed_without_a_nomination() -> None:
+    """Firefox and aiortc nominate once; their checks for consent, every 4 to 6 s, do not."""
+    ice = agent()
+    ice.handle_datagram(check(use_candidate=True), WIFI, 1.0)
+    ice.handle_datagram(check(), WIFI, 5.0)
+    ice.handle_datagram(check(), CELL, 7.9)
+    assert questions(ice) == [], "a spare path beside one that lives"
+    ice.handle_datagram(check(), WIFI, 8.0)
+    events(ice)
+    ice.handle_datagram(check(), CELL, 12.0)
+    answer(ice)
+    assert events(ice) == [AddressSelected(CELL, False)]
 
 
 def test_valid_addresses_are_bounded_and_keep_the_selected() -> None:
@@ -267,6 +365,11 @@ def test_restart_keeps_the_old_credentials_until_the_new_are_used() -> None:
 
     events(ice)
     ice.handle_datagram(check(username=f"{new.ufrag}:cliV", pwd=new.pwd), CELL, 3.0)
+    ((request, _),) = questions(ice)
+    assert request.attributes["USERNAME"] == f"cliV:{new.ufrag}"
+    assert request.check_message_integrity(b"client-password-new-0123456")
+    assert ice.selected == WIFI, "media goes on where it went until the new path is proven"
+    reply(ice, request.transaction_id, CELL)
     assert events(ice) == [AddressSelected(CELL, False)]
     assert list(ice.local_ufrags) == [new.ufrag]
     assert not ice.is_valid_address(WIFI), "it must prove itself with the new credentials"
@@ -282,6 +385,26 @@ def test_a_forged_check_does_not_finish_a_restart() -> None:
     new = ice.restart("cliV", "client-password-new-0123456")
     ice.handle_datagram(check(username=f"{new.ufrag}:cliV", pwd=PWD), CELL, 2.0)
     assert list(ice.local_ufrags) == [new.ufrag, UFRAG]
+    assert ice.selected == WIFI
+
+
+def test_a_move_before_a_restart_is_used_asks_with_the_old_credentials() -> None:
+    ice = agent()
+    ice.handle_datagram(check(use_candidate=True), WIFI, 1.0)
+    ice.restart("cliV", "client-password-new-0123456")
+    ice.handle_datagram(check(use_candidate=True), CELL, 2.0)
+    ((request, _),) = questions(ice)
+    assert request.attributes["USERNAME"] == f"{REMOTE}:{UFRAG}"
+    assert request.check_message_integrity(REMOTE_PWD.encode())
+
+
+def test_a_restart_on_the_same_path_needs_no_question() -> None:
+    ice = agent()
+    ice.handle_datagram(check(use_candidate=True), WIFI, 1.0)
+    new = ice.restart("cliV", "client-password-new-0123456")
+    ice.handle_datagram(check(username=f"{new.ufrag}:cliV", pwd=new.pwd), WIFI, 2.0)
+    assert questions(ice) == []
+    assert ice.is_valid_address(WIFI)
     assert ice.selected == WIFI
 
 

@@ -163,6 +163,7 @@ def test_an_ice_restart_moves_the_session_to_another_address_and_media_goes_on()
     world.move(viewer, ("203.0.113.200", 40_000))
     world.receive([(viewer.check(), viewer.address)])
     moved = world.now
+    viewer.text.pwd = "newPassword0123456789ab"
     world.run(1)
     received = viewer.media(VIDEO)
     assert received[-1].at > world.now - 0.1
@@ -199,6 +200,8 @@ def test_a_viewer_who_moves_is_followed_by_his_media() -> None:
     old = viewer.address
     world.move(viewer, ("203.0.113.200", 40_000))
     world.receive([(viewer.check(), viewer.address)])
+    world.run(0.03)  # a round trip of 20 ms: the new address is asked first
+    assert viewer.checked == 1
     moved = len(world.sent)
     world.run(1)
     assert old not in {address for address, _ in world.sent[moved:]}
@@ -207,6 +210,51 @@ def test_a_viewer_who_moves_is_followed_by_his_media() -> None:
     before = host.plis
     world.run(1.2)
     assert host.plis == before + 1, "his feedback is understood from there"
+
+
+@pytest.mark.parametrize("is_nominating", [True, False])
+def test_a_router_that_gives_another_port_is_followed(is_nominating: bool) -> None:
+    """Nothing is told: the next check comes from elsewhere, the old address is dead."""
+    world = World()
+    _, viewer = live_room(world)
+    viewer.is_nominating = is_nominating
+    world.run(1)
+    world.move(viewer, (viewer.address[0], 40_000))
+    world.run(6)  # two checks: the second comes when the old path has been quiet for 3 s
+    assert viewer.media(VIDEO)[-1].at > world.now - 0.1
+    assert not world.of(PeerSilent)
+
+
+def test_a_forged_address_never_gets_media() -> None:
+    """A member who nominates a stranger's address aims a stream at him; the stranger is asked."""
+    world = World()
+    _, member = live_room(world)
+    before = len(world.sent)
+    bytes_in = 0
+    for _ in range(20):
+        forged = member.check()
+        bytes_in += len(forged)
+        world.receive([(forged, STRANGER)])
+        world.run(0.2)
+    to_stranger = [data for address, data in world.sent[before:] if address == STRANGER]
+    assert len(to_stranger) == 40, "an answer and a question for each check"
+    assert sum(map(len, to_stranger)) < 3 * bytes_in
+    assert member.media(VIDEO)[-1].at > world.now - 0.1
+
+
+def test_nothing_is_sent_once_consent_is_over() -> None:
+    world = World()
+    _, viewer = live_room(world)
+    viewer.vanish()
+    world.run(20)
+    assert viewer.address in {address for address, _ in world.sent[-50:]}, (
+        "until then it may come back, and sees the picture at once"
+    )
+    world.run(11)
+    assert world.of(PeerClosed)
+    closed = len(world.sent)
+    world.run(2)
+    assert viewer.address not in {address for address, _ in world.sent[closed:]}
 
 
 def test_a_publisher_who_moves_goes_on() -> None:

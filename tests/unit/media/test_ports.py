@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from media.ice import Address
-from media.ports import MediaPorts, TcpAddress
+from media.ice import Address, TcpAddress
+from media.ports import MediaPorts
 
 UDP_4: Address = ("192.0.2.1", 5000)
 UDP_6: Address = ("2001:db8::1", 5000, 0, 0)

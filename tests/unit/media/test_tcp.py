@@ -12,8 +12,7 @@ import pytest
 import uvloop
 
 from media.framing import MAX_FRAME_BYTES, Deframer, framed
-from media.ice import Address
-from media.ports import TcpAddress
+from media.ice import Address, TcpAddress
 from media.tcp import MAX_PENDING_BYTES, MEDIA_PENDING_BYTES, TcpPort, guests_for
 from media.tcp_guests import MAX_STRANGERS_PER_HOST, GuestList
 

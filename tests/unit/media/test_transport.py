@@ -61,6 +61,16 @@ class Peer:
     def check(self, address: Address, now: float, *, nominate: bool = True) -> None:
         self.transport.handle_stun(binding_request(UFRAG, PWD, nominate=nominate), address, now)
 
+    def answer_question(self, now: float) -> None:
+        """Answer what it asked of the address that a check came from (its last datagram)."""
+        while (transmit := self.transport.poll_transmit()) is not None:
+            self.sent.append(transmit)
+        data, address = self.sent[-1]
+        request = stun.parse_message(data)
+        assert request.message_class is stun.Class.REQUEST
+        answer = stun.Message(stun.Method.BINDING, stun.Class.RESPONSE, request.transaction_id)
+        self.transport.handle_stun(bytes(answer), address, now)
+
     def exchange(self, address: Address, now: float) -> None:
         busy = True
         while busy:
@@ -187,6 +197,7 @@ def test_a_moving_peer_changes_the_address_and_keeps_its_keys() -> None:
     peer.events()
     srtp_in = peer.transport.srtp_in
     peer.check(CELL, 3.0)
+    peer.answer_question(3.1)
     assert peer.events() == [AddressChanged(CELL)]
     assert peer.transport.address == CELL
     assert peer.transport.is_valid_address(WIFI)
@@ -223,6 +234,18 @@ def test_checks_without_dtls_end_in_dtls_timeout() -> None:
     assert [event for event in peer.events() if isinstance(event, Closed)] == [
         Closed("dtls_timeout", "no handshake within 30 s")
     ]
+
+
+def test_a_handshake_that_nobody_checks_for_is_not_repeated() -> None:
+    """One check with a forged address must not buy half a minute of ClientHellos."""
+    peer = Peer("client")
+    peer.check(WIFI, 0.0)
+    for tick in range(1, 300):
+        peer.transport.handle_timeout(tick / 10)
+    late = list(iter(peer.transport.poll_transmit, None))
+    hellos = [data for data, _ in late if is_dtls(data)]
+    assert 3 <= len(hellos) <= 8, "0, 0.2, 0.6, 1.4 and 3 s, and OpenSSL's own at 1 and 3 s"
+    assert len(hellos[0]) < 400
 
 
 def test_a_wrong_fingerprint_closes() -> None:
@@ -273,6 +296,7 @@ def test_ice_restart_keeps_media_running_and_changes_the_tag() -> None:
     assert peer.transport.ice_tag != old_tag
     assert set(peer.transport.local_ufrags) == {new.ufrag, UFRAG}
     peer.transport.handle_stun(binding_request(new.ufrag, new.pwd, remote="cliV"), CELL, 2.0)
+    peer.answer_question(2.1)
     assert peer.events() == [AddressChanged(CELL)]
     assert list(peer.transport.local_ufrags) == [new.ufrag]
     assert peer.transport.state == "connected"
