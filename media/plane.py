@@ -330,7 +330,7 @@ class MediaPlane:
         self._registry.connected(peer)
         peer.srtp_profile = profile
         self._quality[peer.peer_id] = QualityMeter(now)
-        self._events.append(PeerConnected(peer.peer_id, profile))
+        self._events.append(_peer_connected(peer, profile))
         if isinstance(peer, Publisher) and peer.transport.handshake_rtt_s is not None:
             for layer in peer.layers:
                 layer.source.learn_rtt(peer.transport.handshake_rtt_s)
@@ -430,7 +430,9 @@ class MediaPlane:
         registry = self._registry.peers
         wanted: Iterable[PeerId] = command.peer_ids or tuple(registry)
         peers = tuple(peer_stats(registry[each]) for each in wanted if each in registry)
-        self._events.append(Stats(command.request_id, peers, self.totals()))
+        # Who asks for some peers asks often, and the totals look at every peer there is.
+        totals = {} if command.peer_ids else self.totals()
+        self._events.append(Stats(command.request_id, peers, totals))
 
     def totals(self) -> dict[str, int]:
         """Counters of the whole plane since it began, and present sizes (see `Stats`)."""
@@ -450,3 +452,13 @@ class MediaPlane:
 
     def _drop(self, reason: str) -> None:
         self._dropped[reason] = self._dropped.get(reason, 0) + 1
+
+
+def _peer_connected(peer: Peer, profile: str) -> PeerConnected:
+    transport = peer.transport
+    return PeerConnected(
+        peer.peer_id,
+        profile,
+        ice_ms=None if transport.ice_s is None else transport.ice_s * 1000,
+        dtls_ms=None if transport.dtls_s is None else transport.dtls_s * 1000,
+    )

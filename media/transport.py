@@ -80,12 +80,13 @@ class PeerTransport:
 
     `address` is where to send (None before the first authenticated check), `srtp_out` and
     `srtp_in` are None until `Connected`, `ice_tag` names the ICE session (the WHIP ETag).
-    `handshake_rtt_s` is the shortest time that a flight of the DTLS handshake was answered in.
+    `handshake_rtt_s` is the shortest time that a flight of the DTLS handshake was answered in;
+    `ice_s` ran from the beginning to the first authenticated check, `dtls_s` from there to keys.
     """
 
     __slots__ = (
-        "_closed", "_dtls", "_events", "_flight_at", "_ice", "_transmits", "address",
-        "handshake_rtt_s", "srtp_in", "srtp_out",
+        "_checked_at", "_closed", "_dtls", "_events", "_flight_at", "_ice", "_started_at",
+        "_transmits", "address", "dtls_s", "handshake_rtt_s", "ice_s", "srtp_in", "srtp_out",
     )  # fmt: skip
 
     def __init__(
@@ -109,7 +110,10 @@ class PeerTransport:
         self._transmits: deque[tuple[bytes, Address]] = deque()
         self._closed = False
         self._flight_at: float | None = None
+        self._started_at = self._checked_at = now
         self.handshake_rtt_s: float | None = None
+        self.ice_s: float | None = None
+        self.dtls_s: float | None = None
         self.address: Address | None = None
         self.srtp_out: SrtpSender | None = None
         self.srtp_in: SrtpReceiver | None = None
@@ -174,6 +178,8 @@ class PeerTransport:
         self._dtls.handle_datagram(data, now)
         if self._collect_dtls():
             self._flight_at = now
+        if self.dtls_s is None and self.srtp_in is not None:
+            self.dtls_s = now - self._checked_at
         self._collect(now)
 
     def heard(self, now: float) -> None:
@@ -247,6 +253,9 @@ class PeerTransport:
                     self._close(reason)
 
     def _use_address(self, address: Address, now: float) -> None:
+        if self.ice_s is None:
+            self._checked_at = now
+            self.ice_s = now - self._started_at
         if address != self.address:
             self.address = address
             self._events.append(AddressChanged(address))

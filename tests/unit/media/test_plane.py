@@ -76,6 +76,17 @@ def test_a_peer_connects_in_either_dtls_role(setup: str) -> None:
     }
 
 
+def test_how_long_connecting_took_is_told() -> None:
+    world = World()
+    world.publish("host")
+    world.run(0.5)
+    (connected,) = world.of(PeerConnected)
+    assert connected.ice_ms is not None
+    assert connected.dtls_ms is not None
+    assert 0 <= connected.ice_ms < 500
+    assert 0 < connected.dtls_ms < 500
+
+
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_a_handshake_survives_reordering(seed: int) -> None:
     world = World(seed)
