@@ -38,9 +38,7 @@ def store_of(pid: int) -> int:
     """The child of a server that is its store."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     (store,) = (
-        int(child)
-        for child in children
-        if b"projector" not in Path(f"/proc/{child}/cmdline").read_bytes()
+        int(child) for child in children if b"valkey" in Path(f"/proc/{child}/cmdline").read_bytes()
     )
     return store
 

@@ -130,6 +130,7 @@ def test_a_dead_server_is_said_and_its_cpu_kept() -> None:
         before = server.sample()
         process.kill()
         # A zombie until it is waited for, and gone after that: dead in both cases.
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         as_zombie = server.sample()
         process.wait()
         after = server.sample()
@@ -180,7 +181,7 @@ def test_no_process_at_all() -> None:
         ServerProcesses([])
 
 
-@pytest.mark.parametrize("pid", [os.getpid(), os.getppid()])
+@pytest.mark.parametrize("pid", [os.getpid(), os.getppid()], ids=["itself", "its parent"])
 def test_the_tester_does_not_measure_itself(pid: int) -> None:
     with pytest.raises(CostError, match="is not the server"):
         ServerProcesses([pid])
