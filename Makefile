@@ -22,7 +22,7 @@ run: setup ## a live room on this machine; prints the links
 test: setup ## lint, types and every test
 	@tests/setup_host.sh
 	@$(MAKE) --no-print-directory lint
-	@$(BIN)/python -m pytest $(TESTS) $(ARGS)
+	@tests/run.sh $(TESTS) $(ARGS)
 	@echo "make test: lint, types and tests are good"
 
 lint: setup ## ruff and mypy

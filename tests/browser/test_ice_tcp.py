@@ -14,6 +14,7 @@ from playwright.async_api import Browser, Page, async_playwright
 
 from loadtest.bench.first_frame import CHROMIUM_FLAGS
 from loadtest.targets.program import Program
+from media.worker import LocalMedia
 from server.app_keys import MEDIA
 from tests.browser.conftest import FAKE_CAMERA
 from tests.browser.people import enter
@@ -138,6 +139,7 @@ async def wait_frames(page: Page, more: int) -> None:
     )
 
 
+@pytest.mark.alone
 async def test_a_picture_without_udp_and_a_neighbour_with_it(
     browser: Browser, blocked_browser: Browser, program: Program, room: str
 ) -> None:
@@ -183,6 +185,7 @@ async def test_udp_that_vanishes_on_the_way(browser: Browser, room: str, tmp_pat
     """No error tells the browser: its checks by UDP and TCP run side by side."""
     async with serving(tmp_path) as server:
         media = server.running.app[MEDIA]
+        assert isinstance(media, LocalMedia)
         assert media._udp is not None
         drop_all(media._udp._socket)
         host_token = server.token("host", "host", room)

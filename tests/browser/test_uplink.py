@@ -5,11 +5,14 @@ from __future__ import annotations
 import contextlib
 import shlex
 import shutil
+import statistics
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
+import pytest
 from playwright.async_api import Browser, async_playwright, expect
 
 from loadtest.bench.first_frame import CHROMIUM_FLAGS
@@ -20,8 +23,11 @@ from tests.browser.conftest import FAKE_CAMERA, SETTINGS
 from tests.browser.people import PATIENCE_MS, Person, enter
 
 CHROMIUM_STARTS_AT_BPS: Final = 300_000
-NARROW_BPS: Final = 500_000
+NARROW_BPS: Final = 300_000
+"""Less than the fake camera's picture takes (about 400 kbit/s): left alone, it fills this link."""
 SEED: Final = 4
+UNSETTLED: Final = 20
+"""Samples: the first five seconds."""
 
 FOLLOW: Final = """
 async ([wantedBps, samples]) => {
@@ -101,6 +107,7 @@ async def browser_behind(
             await started.close()
 
 
+@pytest.mark.alone
 async def test_the_encoder_stays_within_a_narrow_link(room: str, tmp_path: Path) -> None:
     narrow = Conditions(rate_bps=NARROW_BPS, queue_ms=500)
     conditions = LinkConditions(uplink=narrow, downlink=Conditions())
@@ -113,12 +120,14 @@ async def test_the_encoder_stays_within_a_narrow_link(room: str, tmp_path: Path)
         ):
             host = await go_live(browser, program, room)
             before = (await network.counters()).uplink
-            uplink = await follow(host, until_bps=10 * NARROW_BPS, for_s=15)
+            uplink = await follow(host, until_bps=100 * NARROW_BPS, for_s=15)
             after = (await network.counters()).uplink
-    # The picture leaves room for sound, and for what the estimate tries out above the link.
-    assert max(uplink.available) > 1.2 * CHROMIUM_STARTS_AT_BPS
-    assert max(uplink.available) < 1.3 * NARROW_BPS
-    assert max(uplink.target) < NARROW_BPS
-    assert uplink.sent[-1] > uplink.sent[0] + 100, "and the picture goes on"
+    # The start, single probes and their outcome may be above the link: what lasts is judged.
+    assert statistics.median(uplink.available) < 1.5 * NARROW_BPS
+    assert statistics.median(uplink.target) < NARROW_BPS
     dropped = after.queue_dropped - before.queue_dropped
-    assert dropped <= 0.02 * (after.packets_in - before.packets_in), "by delay, before loss"
+    assert dropped <= 0.05 * (after.packets_in - before.packets_in), "by delay, before loss"
+    # Without news from the server Chromium only ever steps down.
+    lasting = uplink.available[UNSETTLED:]
+    assert any(later > earlier for earlier, later in pairwise(lasting)), "and tries for more"
+    assert uplink.sent[-1] > uplink.sent[0] + 100, "and the picture goes on"

@@ -26,6 +26,8 @@ from loadtest.network.impairment import ImpairmentCounts
 from loadtest.network.namespace import remove_stale
 from tests.network.test_namespace import ours
 
+pytestmark = pytest.mark.alone
+
 Way = Literal["downlink", "uplink"]
 WAYS: Final[tuple[Way, ...]] = ("downlink", "uplink")
 HOWS: Final[tuple[How, ...]] = ("tun", "netem")

@@ -16,6 +16,8 @@ from loadtest.rtc.marker import find_mark
 from tests.support.marked_sound import MarkedSound
 from tests.support.server import LiveServer, serving
 
+pytestmark = pytest.mark.alone
+
 DELAY_MS = 100
 PACKETS = 100
 EVERY_S = 0.005
