@@ -165,6 +165,8 @@ class DtlsEndpoint:
 
     def next_deadline(self) -> float | None:
         """Monotonic seconds of the next `handle_timeout`, or None."""
+        if self.state is DtlsState.CONNECTED:
+            return self._openssl_at  # usually None; asked after every batch of media
         deadlines = [at for at in (self._resend_at, self._openssl_at) if at is not None]
         if self.state is DtlsState.HANDSHAKING:
             deadlines.append(self._limit_at)

@@ -192,10 +192,12 @@ def fan_out(  # hot path
     plans: dict[tuple[object, ...], Plan] = {}
     switched: list[OutStream] = []
     is_run = _is_consecutive(packets)
+    source_id = packets[0].source_id
     for stream in streams:
         if stream.downlink.protector is None:
             continue
-        if stream.replay is not None and stream.replay.source_id == packets[0].source_id:
+        replay = stream.replay
+        if replay is not None and replay.source_id == source_id:
             continue  # these packets are in the cache: the replay will come to them
         forwarder = stream.forwarder
         segment = forwarder.admit_run(packets) if is_run else None

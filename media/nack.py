@@ -111,7 +111,9 @@ class NackTracker:
 
     def next_deadline(self) -> float | None:
         """When `take_due` has something to do (reason: `NACK_RETRY`)."""
-        return min((hole.due for hole in self._holes.values()), default=None)
+        if not self._holes:
+            return None  # asked after every batch
+        return min(hole.due for hole in self._holes.values())
 
     def take_due(self, now: float) -> list[int]:
         """`ext_seq` to ask for now, ascending; gives up those asked too often or too old."""

@@ -193,6 +193,7 @@ class MediaPlane:
         """Take what the socket had, in order of arrival, and fan it out. # hot path"""
         arrived: dict[Layer, list[SourcePacket]] = {}
         touched: dict[Peer, None] = {}
+        sending: dict[Publisher, None] = {}
         by_address = self._registry.by_address
         for data, address in batch:
             if len(data) < 12:
@@ -209,13 +210,15 @@ class MediaPlane:
                     received = peer.receive_rtp(data, now)
                     if received is not None:
                         arrived.setdefault(received[0], []).append(received[1])
-                        touched[peer] = None
+                        sending[peer] = None
                 else:
                     peer.drop("viewer_rtp")
             else:
                 self._receive_handshake(data, address, touched, now)
         for layer, packets in arrived.items():
             self._switchboard.forward(layer, packets, now)
+        for publisher in sending:
+            self._settle_media(publisher, now)
         for peer in touched:
             self._settle(peer, now)
         self._ask_publishers(now)
@@ -302,6 +305,16 @@ class MediaPlane:
         if isinstance(peer, Publisher) and not transport.is_closed:
             self._arm_publisher(peer)
 
+    def _settle_media(self, publisher: Publisher, now: float) -> None:
+        """`_settle` for the usual case, once a batch: media came, and nothing is due."""
+        deadline = publisher.next_deadline()
+        if publisher.is_silent or deadline is None or deadline <= now:
+            self._settle(publisher, now)
+            return
+        if publisher.take_heard():
+            publisher.transport.heard(now)
+        self._publishers_due[publisher] = deadline
+
     def _arm_publisher(self, publisher: Publisher) -> None:
         deadline = publisher.next_deadline()
         if deadline is None:
@@ -373,12 +386,16 @@ class MediaPlane:
 
     def next_deadline(self) -> float | None:
         """Monotonic seconds of the next `handle_timeout`; None while there is nothing to do."""
-        deadlines = [self._switchboard.next_deadline(), *self._publishers_due.values()]
-        if self._registry.connecting:
-            deadlines.append(self._connecting_due)
+        # Asked after every batch: no generator, hardly any list.
+        due = list(self._publishers_due.values())
+        replay_due = self._switchboard.next_deadline()
+        if replay_due is not None:
+            due.append(replay_due)
+        if self._registry.connecting and self._connecting_due is not None:
+            due.append(self._connecting_due)
         if self._registry.peers and self._rotation is not None:
-            deadlines.append(self._rotation.next_deadline())
-        return min((each for each in deadlines if each is not None), default=None)
+            due.append(self._rotation.next_deadline())
+        return min(due, default=None)
 
     def handle_timeout(self, now: float) -> None:
         """Let time pass."""

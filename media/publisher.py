@@ -163,9 +163,15 @@ class Publisher(Peer):
     def next_deadline(self) -> float | None:
         """The earliest of the transport's, the tracks' and the reports' deadlines; before the keys
         are there no feedback can be sent, so only the transport's counts."""
-        deadlines = [self.transport.next_deadline()]
-        if self.is_connected:
-            deadlines += [layer.source.next_deadline() for layer in self.layers]
-            if self._twcc is not None:
-                deadlines.append(self._twcc.next_deadline())
-        return min((each for each in deadlines if each is not None), default=None)
+        due = self.transport.next_deadline()
+        if not self.is_connected:
+            return due
+        for layer in self.layers:
+            due = _earlier(due, layer.source.next_deadline())
+        return due if self._twcc is None else _earlier(due, self._twcc.next_deadline())
+
+
+def _earlier(one: float | None, other: float | None) -> float | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return min(one, other)

@@ -182,8 +182,11 @@ class SourceTrack:
         """Earliest of NACK retry, key frame retry and report; None before the first packet."""
         if self.ssrc is None:
             return None
-        deadlines = (self._report_due, self._nack.next_deadline(), self.keyframes.next_deadline())
-        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+        due = self._report_due
+        for other in (self._nack.next_deadline(), self.keyframes.next_deadline()):
+            if other is not None and (due is None or other < due):
+                due = other
+        return due
 
     def poll_rtcp(self, now: float) -> list[bytes]:
         """Feedback for the publisher that is due now, as RTCP datagrams before SRTCP."""

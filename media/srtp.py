@@ -26,6 +26,7 @@ OUT_BUFFER_BYTES: Final = 65536
 MAX_DATAGRAM_BYTES: Final = 2048  # more than any path MTU we meet; larger input is dropped
 _MAX_TRAILER_BYTES: Final = 16 + 128  # SRTP_MAX_TRAILER_LEN of libsrtp
 _OK: Final = lib.srtp_err_status_ok
+_protect_rtp: Final[Any] = lib.srtp_protect  # a lookup in `lib` is not free
 _REPLAY_CODES: Final = frozenset({9, 10})  # srtp_err_status_replay_fail, _replay_old
 
 
@@ -118,6 +119,13 @@ class OutBuffer:
         self.view = memoryview(ffi.buffer(self.cdata))
 
 
+_LENGTH: Final[Any] = ffi.new("int *")
+_SCRATCH: Final = OutBuffer(MAX_DATAGRAM_BYTES)
+_SCRATCH_BYTES: Final[Any] = ffi.buffer(_SCRATCH.cdata)
+"""Where one packet lies and how long it is while libsrtp works on it. Calls do not overlap (one
+thread a process), and memory of each peer's own would be 4 KiB and two cold cache lines more."""
+
+
 class SrtpSender:
     """Protects everything that goes to one peer, any SSRC, under one master key.
 
@@ -125,7 +133,7 @@ class SrtpSender:
     2**48 packets.
     """
 
-    __slots__ = ("_context", "_length", "_scratch", "_session", "profile", "refused", "tag_bytes")
+    __slots__ = ("_context", "_session", "profile", "refused", "tag_bytes")
 
     def __init__(self, profile: SrtpProfile, key: bytes) -> None:
         self.profile = profile
@@ -133,8 +141,6 @@ class SrtpSender:
         self.refused = 0
         self._session = Session(_policy(profile, key, Policy.SSRC_ANY_OUTBOUND))
         self._context: Any = self._session._srtp[0]
-        self._length: Any = ffi.new("int *")
-        self._scratch = OutBuffer(MAX_DATAGRAM_BYTES)
 
     def protect_rtp(self, data: bytes) -> bytes:
         """SRTP of one RTP packet; empty when refused. The convenient, copying way."""
@@ -152,24 +158,23 @@ class SrtpSender:
         are overwritten. No bounds are checked: the caller keeps
         `offset + length + tag_bytes <= buffer.capacity`.
         """
-        protected = self._length
-        protected[0] = length
-        if lib.srtp_protect(self._context, buffer.cdata + offset, protected) != _OK:
+        _LENGTH[0] = length
+        if _protect_rtp(self._context, buffer.cdata + offset, _LENGTH) != _OK:
             self.refused += 1
             return 0
-        return protected[0]  # type: ignore[no-any-return]  # cffi knows no types
+        return length + self.tag_bytes
 
     def _protect(self, function: Any, data: bytes) -> bytes:  # noqa: ANN401  # a cffi function
         size = len(data)
         if size > MAX_DATAGRAM_BYTES:
             self.refused += 1
             return b""
-        self._scratch.view[:size] = data
-        self._length[0] = size
-        if function(self._context, self._scratch.cdata, self._length) != _OK:
+        _SCRATCH.view[:size] = data
+        _LENGTH[0] = size
+        if function(self._context, _SCRATCH.cdata, _LENGTH) != _OK:
             self.refused += 1
             return b""
-        return bytes(self._scratch.view[: self._length[0]])
+        return bytes(_SCRATCH.view[: _LENGTH[0]])
 
 
 class SrtpReceiver:
@@ -179,9 +184,7 @@ class SrtpReceiver:
     older than `REPLAY_WINDOW_PACKETS`.
     """
 
-    __slots__ = (
-        "_buffer", "_context", "_length", "_session", "_view", "auth_failed", "profile", "replayed",
-    )  # fmt: skip
+    __slots__ = ("_context", "_session", "auth_failed", "profile", "replayed")
 
     def __init__(self, profile: SrtpProfile, key: bytes) -> None:
         self.profile = profile
@@ -189,9 +192,6 @@ class SrtpReceiver:
         self.replayed = 0
         self._session = Session(_policy(profile, key, Policy.SSRC_ANY_INBOUND))
         self._context: Any = self._session._srtp[0]
-        self._length: Any = ffi.new("int *")
-        self._buffer: Any = ffi.new("unsigned char[]", MAX_DATAGRAM_BYTES)
-        self._view: Any = ffi.buffer(self._buffer)
 
     def unprotect_rtp(self, data: bytes) -> bytes | None:  # hot path
         """The RTP packet inside, or None (counted) when forged, replayed or malformed."""
@@ -206,12 +206,11 @@ class SrtpReceiver:
         if size > MAX_DATAGRAM_BYTES:
             self.auth_failed += 1
             return None
-        view, length = self._view, self._length
-        view[0:size] = data
-        length[0] = size
-        status = function(self._context, self._buffer, length)
+        _SCRATCH_BYTES[0:size] = data
+        _LENGTH[0] = size
+        status = function(self._context, _SCRATCH.cdata, _LENGTH)
         if status == _OK:
-            return view[0 : length[0]]  # type: ignore[no-any-return]  # cffi knows no types
+            return _SCRATCH_BYTES[0 : _LENGTH[0]]  # type: ignore[no-any-return]  # cffi: no types
         if status in _REPLAY_CODES:
             self.replayed += 1
         else:
