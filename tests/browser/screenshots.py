@@ -72,6 +72,10 @@ async def _pages(
         await page.goto(program.url + path)
         await asyncio.sleep(SETTLE_S)
         await page.screenshot(path=f"{prefix}-{name}.png")
+        if name == "viewer":
+            await page.get_by_test_id("quality").click()
+            await asyncio.sleep(SETTLE_S)
+            await page.screenshot(path=f"{prefix}-viewer-quality.png")
         await context.close()
 
 

@@ -197,3 +197,42 @@ async def test_a_command_survives_a_dropped_socket_under_its_id(page: Page) -> N
         "again": False,
         "refused": ["rate_limited", 480],
     }
+
+
+async def test_small_pictures_and_guests_send_fewer_layers(page: Page) -> None:
+    sent = await page.evaluate("""async () => {
+      const { videoEncodings } = await import('/static/js/sdk/encodings.js');
+      const captures = [[true, 720], [true, 360], [true, 180], [true, 0], [false, 720]]
+        .map(([isHost, lines]) => ({ isHost, lines, source: 'camera' }));
+      captures.push({ isHost: true, lines: 1080, source: 'screen' });
+      captures.push({ isHost: true, lines: 720, source: 'camera', simulcast: false });
+      return captures.map(videoEncodings).map(layers => layers
+        .map(({ rid, scaleResolutionDownBy, maxBitrate }) =>
+          [rid ?? '', scaleResolutionDownBy, maxBitrate]));
+    }""")
+    low, half, full = ["q", 4, 200_000], ["h", 2, 700_000], ["f", 1, 2_500_000]
+    alone = ["", 1, 2_500_000]
+    guest = [["h", 2, 336_000], ["f", 1, 1_200_000]]
+    all_three = [low, half, full]
+    assert sent == [all_three, [half, full], [alone], all_three, guest, [half, full], [alone]]
+
+
+async def test_the_answer_to_an_ice_restart_is_the_old_one_with_a_new_path(page: Page) -> None:
+    section = ["m=audio 9 UDP/TLS/RTP/SAVPF 111", "a=ice-ufrag:old", "a=ice-pwd:older"]
+    listed = [*section, "a=candidate:1 1 udp 9 192.0.2.1 7 typ host", "a=candidate:2", "a=mid:0"]
+    answer = "\r\n".join(["v=0", *listed, *section, "a=mid:1", ""])
+    restarted = {"ufrag": "new", "pwd": "newer", "candidates": ["3 1 udp 9 192.0.2.9 7 typ host"]}
+    made = await page.evaluate(
+        """async ([answer, restarted]) => {
+      const { iceCredentials, restartedAnswer } = await import('/static/js/sdk/ice-restart.js');
+      const sdp = restartedAnswer(answer, restarted);
+      return { sdp, old: iceCredentials(answer), credentials: iceCredentials(sdp) };
+    }""",
+        [answer, restarted],
+    )
+    renewed = ["m=audio 9 UDP/TLS/RTP/SAVPF 111", "a=ice-ufrag:new", "a=ice-pwd:newer"]
+    candidate = "a=candidate:3 1 udp 9 192.0.2.9 7 typ host"
+    expected = ["v=0", *renewed, candidate, "a=mid:0", *renewed, "a=mid:1", ""]
+    assert made["sdp"] == "\r\n".join(expected)
+    assert made["old"] == {"ufrag": "old", "pwd": "older"}
+    assert made["credentials"] == {"ufrag": "new", "pwd": "newer"}

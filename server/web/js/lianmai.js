@@ -55,6 +55,7 @@ export function connect(options) {
  * - `chat` {added: ChatMessage[], isReset: boolean}: all new lines of one server frame
  * - `seat_media` SeatMedia: what a seat shows here changed
  * - `media` {kind: 'publish'|'play', state: LinkState, error}
+ * - `seat_quality` {seats: SeatSignal[]}: how well each seat is heard; host and staff
  * - `peer` {peer_id, state, reason}: how the server sees a transport
  * - `token` {token, expiresMs}: keep it to come back with
  * - `shed` {lane, count, reason}: messages that did not reach you
@@ -92,6 +93,7 @@ export class Room extends EventTarget {
     this.#commands = new Commands((message) => this.#socket.send(message));
     this.media = new RoomMedia({
       commands: this.#commands,
+      send: (message) => this.#socket.send(message),
       isJoined: () => this.#socket.joined,
       renewIceServers: () => this.#renewIceServers(),
       state: this.state,
@@ -236,10 +238,12 @@ export class Room extends EventTarget {
    * Send a stream into your seat. Resolves when the server answered; comes back by itself after a
    * lost path. Calling it again replaces the stream.
    * @param {MediaStream} stream
-   * @param {{sources?: Record<string, import('./sdk/types.js').SourceName>}} [options] by track id
+   * @param {object} [options]
+   * @param {Record<string, import('./sdk/types.js').SourceName>} [options.sources] by track id
+   * @param {boolean} [options.simulcast] False: one size of the picture for everybody.
    */
-  publish(stream, { sources } = {}) {
-    return this.media.publication.start(stream, sources);
+  publish(stream, options) {
+    return this.media.publication.start(stream, options);
   }
 
   unpublish(options) {
@@ -318,6 +322,9 @@ export class Room extends EventTarget {
         break;
       case 'shed':
         this.#emit('shed', message);
+        break;
+      case 'seat_quality':
+        this.#emit('seat_quality', { seats: message.seats });
         break;
       case 'peer_state':
         this.#emit('peer', message);

@@ -124,7 +124,7 @@ export class QuestionBoard {
     el('div', { class: 'question-head' },
       avatar(person),
       el('button', {
-        class: 'question-asker', text: person.name, testid: 'asker',
+        class: 'question-asker', person: question, testid: 'asker',
         attrs: { type: 'button', 'data-action': 'asker' },
         on: { click: () => openPerson(person, this.#room, this.#profiles) },
       }),
@@ -208,7 +208,7 @@ function showKnown(known, label, profile) {
 
 function answeredRow(question) {
   const row = el('li', { class: 'question is-answered', testid: 'answered-item', attrs: { tabindex: -1, 'data-question-id': question.question_id } },
-    el('div', { class: 'question-head' }, avatar(question), el('span', { class: 'question-asker', text: nameOf(question) }),
+    el('div', { class: 'question-head' }, avatar(question), el('span', { class: 'question-asker', person: question }),
       el('time', { class: 'question-wait', text: minutes(question.answered_ms - question.asked_ms) })),
     el('p', { class: 'question-text', text: question.text }));
   const how = el('p', { class: 'question-answer' }, icon('check'), el('span', {

@@ -67,7 +67,7 @@ export class RequestList {
     return el('li', { class: 'request', testid, attrs },
       avatar(person),
       el('button', {
-        class: 'question-asker', text: nameOf(person), attrs: { type: 'button' },
+        class: 'question-asker', person, attrs: { type: 'button' },
         on: { click: () => openPerson({ subject: person.subject, name: nameOf(person) }, this.#room, this.#profiles) },
       }),
       el('span', { class: 'request-time' }, icon(symbol), el('time')),

@@ -4,6 +4,7 @@ import { Profiles } from '../console/profiles.js';
 import { QuestionBoard } from '../console/question-board.js';
 import { RequestList } from '../console/request-list.js';
 import { decorateSeat } from '../console/seat-controls.js';
+import { SignalBars } from '../console/signal-bars.js';
 import { mountShortcuts } from '../console/shortcuts.js';
 import { Studio } from '../console/studio.js';
 import { ChatList } from '../ui/chat-list.js';
@@ -35,7 +36,8 @@ async function start() {
 
 function build(room) {
   const profiles = new Profiles(room);
-  const stage = mountStage(room);
+  const bars = new SignalBars(room);
+  const stage = mountStage(room, bars);
   const studio = room.can('host_show') && room.can('publish') ? mountStudio(room, stage) : null;
   document.body.classList.toggle('is-staff', studio === null);
   const board = new QuestionBoard(
@@ -50,14 +52,14 @@ function build(room) {
   room.addEventListener('chat', ({ detail }) => (detail.isReset ? chat.reset(detail.added) : chat.add(detail.added)));
   room.addEventListener('shed', ({ detail }) => detail.lane === 'chat' && chat.note('chat.shed', { n: detail.count }));
   mountChatForm({ form: byId('chat-form'), input: byId('chat-input') }, room);
-  mountFigures(room);
+  mountFigures(room, bars);
   // Before the show a host looks at the camera, during it at the questions.
   choosePanel(room.state.show.phase === 'live' ? 'questions' : 'stage');
   const help = mountShortcuts(shortcutsOf(board, studio, stage));
   byId('help').addEventListener('click', help);
 }
 
-function mountStage(room) {
+function mountStage(room, bars) {
   const sound = byId('sound');
   const stage = new VideoStage(byId('tiles'), {
     room,
@@ -65,7 +67,10 @@ function mountStage(room) {
       sound.setAttribute('aria-pressed', String(!isOn));
       document.body.classList.toggle('is-silent', !isOn);
     },
-    decorate: (tile, seat) => decorateSeat(tile, seat, room),
+    decorate: (tile, seat) => {
+      decorateSeat(tile, seat, room);
+      bars.mount(tile);
+    },
     onRendered: (seats) => document.body.classList.toggle('has-stage', seats > 0),
   });
   sound.addEventListener('click', () => stage.setSound(!stage.isSoundOn));
@@ -82,7 +87,7 @@ function mountStudio(room, stage) {
   }, room, stage);
 }
 
-function mountFigures(room) {
+function mountFigures(room, bars) {
   const showPhase = () => {
     const { show } = room.state;
     document.body.dataset.phase = show.phase;
@@ -98,13 +103,14 @@ function mountFigures(room) {
   room.addEventListener('counts', showCounts);
   onLangChange(showCounts);
   setInterval(showPhase, 1000);
-  setInterval(() => showQuality(room), QUALITY_EVERY_MS);
+  setInterval(() => showQuality(room, bars), QUALITY_EVERY_MS);
   showPhase();
   showCounts();
 }
 
-async function showQuality(room) {
+async function showQuality(room, bars) {
   const { level, rttMs, publish } = await room.getQuality();
+  bars.setOwn(room.about().seat?.seat ?? -1, publish);
   const pill = byId('quality');
   pill.hidden = !publish;
   if (!publish) return;

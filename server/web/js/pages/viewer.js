@@ -3,7 +3,7 @@ import { ChatList } from '../ui/chat-list.js';
 import { openDialog } from '../ui/dialog.js';
 import { byId, el, setAvatar } from '../ui/dom.js';
 import { enterRoom } from '../ui/enter.js';
-import { compact, nameOf } from '../ui/format.js';
+import { compact, nameOf, setName } from '../ui/format.js';
 import { floatHearts } from '../ui/hearts.js';
 import { onLangChange } from '../ui/i18n.js';
 import { problemCard } from '../ui/problem-card.js';
@@ -13,6 +13,7 @@ import { VideoStage } from '../ui/video-stage.js';
 import { mountAskForm, mountChatForm } from '../viewer/composer.js';
 import { MicFlow } from '../viewer/mic-flow.js';
 import { MyQuestions } from '../viewer/my-questions.js';
+import { QualityPanel } from '../viewer/quality-panel.js';
 import { ShowCover } from '../viewer/show-cover.js';
 
 /** Other people's likes show as at most this many hearts a second. */
@@ -34,6 +35,7 @@ async function start() {
   }, room);
   mountHeader(room);
   mountLikes(room);
+  new QualityPanel({ button: byId('quality'), panel: byId('quality-panel') }, room);
   mountStage(room);
   mountName(room);
 }
@@ -66,13 +68,16 @@ function mountHeader(room) {
     const host = room.state.stage.seats.find((seat) => seat.seat === 0);
     const person = host ?? { subject: room.state.room, name: room.state.show.title || room.state.room };
     setAvatar(byId('host-avatar'), person);
-    byId('host-name').textContent = nameOf(person);
+    setName(byId('host-name'), person);
     byId('show-title').textContent = host ? room.state.show.title : '';
     document.title = room.state.show.title || nameOf(person);
   };
   room.addEventListener('counts', showCounts);
   for (const topic of ['show', 'stage']) room.addEventListener(topic, showHost);
-  onLangChange(showCounts);
+  onLangChange(() => {
+    showCounts();
+    showHost();
+  });
 }
 
 function mountLikes(room) {
@@ -97,7 +102,7 @@ function mountLikes(room) {
 function mountName(room) {
   const button = byId('my-name');
   room.addEventListener('welcome', () => {
-    byId('my-name-text').textContent = nameOf(room.state.you);
+    setName(byId('my-name-text'), room.state.you);
     button.disabled = pageToken() !== null;
     button.hidden = false;
   });

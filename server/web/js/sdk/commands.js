@@ -8,7 +8,7 @@ import { LianmaiError } from './errors.js';
 /** A command not answered this long after it was given is rejected with `timeout`. */
 const REPLY_WITHIN_MS = 20_000;
 /** Reply types besides `error` that settle a command. */
-const REPLIES = new Set(['ack', 'sdp_answer', 'profile']);
+const REPLIES = new Set(['ack', 'sdp_answer', 'ice_restarted', 'profile']);
 
 /** Random without `crypto.randomUUID`, which plain http pages do not have. */
 export function randomId(bytes = 9) {

@@ -1,21 +1,26 @@
 /**
- * One RTCPeerConnection that keeps itself alive: offers, and offers again with a fresh connection
- * when the old one died. The client always offers and the server is ICE-lite, so an offer leaves
- * right after `setLocalDescription` and there is no trickle.
+ * One RTCPeerConnection that keeps itself alive. A path that broke is first mended by an ICE
+ * restart, which keeps transport, slots and pictures; when that does not help, a fresh connection
+ * is offered. The client always offers and the server is ICE-lite, so an offer leaves right after
+ * `setLocalDescription` and there is no trickle.
  */
 import { Backoff } from './backoff.js';
 import { LianmaiError } from './errors.js';
+import { iceCredentials, restartedAnswer } from './ice-restart.js';
+import { JoinTimes } from './join-times.js';
 
-/** ICE says `disconnected` on any hiccup; only this much later the path counts as dead. */
-const DISCONNECTED_FOR_MS = 6_000;
+/** ICE says `disconnected` on any hiccup; this much later the path is mended. */
+const DISCONNECTED_FOR_MS = 2_000;
+/** A path that is not back this long after its ICE restart began is given up. */
+const MENDED_WITHIN_MS = 6_000;
 /** Answered but not connected after this long: UDP is probably blocked. */
 const CONNECT_WITHIN_MS = 12_000;
-/** After a resumed socket the transport must be alive within this time, else it is replaced. */
-const ALIVE_AFTER_RESUME_MS = 5_000;
 /** Reasons of `peer_state: closed` after which this side offers again by itself. */
 const REPLAYED_REASONS = new Set([
   'silent', 'dtls_failed', 'dtls_timeout', 'ice_timeout', 'remote_closed', 'worker_lost', 'node_lost', 'lost', '',
 ]);
+
+const BROKEN = new Set(['disconnected', 'failed']);
 
 /** @typedef {'idle'|'negotiating'|'connecting'|'up'|'waiting'|'failed'} LinkState */
 
@@ -30,14 +35,19 @@ const REPLAYED_REASONS = new Set([
  * @property {{offersSent: number}} counters
  * @property {(pc: RTCPeerConnection) => void} build Adds the transceivers.
  * @property {(pc: RTCPeerConnection) => import('./types.js').Message} message The command, without id.
+ * @property {(pc: RTCPeerConnection) => void} [onAnswer] The first answer of a connection is in force.
  * @property {(state: LinkState, error: LianmaiError|null) => void} onState
+ * @property {(split: import('./join-times.js').JoinSplit) => void} [onJoin]
  */
 
 export class MediaLink {
   /** @type {RTCPeerConnection|null} */ pc = null;
   /** @type {string|null} */ peerId = null;
   /** @type {LinkState} */ state = 'idle';
+  /** Of the running transport. @type {JoinTimes|null} */ joinTimes = null;
   #options;
+  /** Whether the path of this connection shall get, or is getting, an ICE restart. */ #isMending = false;
+  /** Whether one is under way now: begun and not answered. */ #isRestarting = false;
   #wanted = false;
   #backoff = new Backoff({ baseMs: 800, capMs: 10_000 });
   #retryTimer = 0;
@@ -83,7 +93,19 @@ export class MediaLink {
     // Credentials of relays end some hours after the `welcome` that brought them.
     this.pc?.setConfiguration?.({ ...this.pc.getConfiguration(), iceServers: this.#options.iceServers() });
     if (!isSame || !this.peerId) this.#begin();
-    else if (!this.isAlive()) this.#watch(ALIVE_AFTER_RESUME_MS, () => this.isAlive() || this.#begin());
+    else if (this.#isMending || BROKEN.has(this.pc.connectionState)) this.mend();
+  }
+
+  /**
+   * Restart ICE: for a path that broke, or a device that came to another network. Does nothing
+   * without a transport; a dropped socket does it when it is back.
+   */
+  mend() {
+    if (!this.#wanted || !this.pc?.remoteDescription || !this.peerId) return;
+    this.#isMending = true;
+    if (this.#isRestarting || !this.#options.isJoined()) return; // `handleWelcome` mends again
+    this.#watchMending(this.pc);
+    this.#restartIce(this.pc);
   }
 
   /** @param {import('./types.js').Message} message a `peer_state` @returns {boolean} whether it was ours */
@@ -126,6 +148,7 @@ export class MediaLink {
     this.pc = pc;
     this.#setState('negotiating');
     pc.onconnectionstatechange = () => this.#connectionChanged(pc);
+    this.joinTimes = new JoinTimes(pc, (split) => this.#options.onJoin?.(split));
     try {
       this.#options.build(pc);
       await pc.setLocalDescription(await pc.createOffer());
@@ -134,7 +157,9 @@ export class MediaLink {
       const answer = await this.#options.commands.request(this.#options.message(pc), {
         isVolatile: true,
         onReply: (reply) => {
-          if (pc === this.pc) this.peerId = reply.peer_id;
+          if (pc !== this.pc) return;
+          this.peerId = reply.peer_id;
+          this.joinTimes.answered();
         },
       });
       if (pc !== this.pc) return;
@@ -147,6 +172,7 @@ export class MediaLink {
   }
 
   #answered(pc) {
+    this.#options.onAnswer?.(pc);
     this.#first?.resolve();
     if (pc.connectionState === 'connected') return;
     this.#setState('connecting');
@@ -176,15 +202,63 @@ export class MediaLink {
     if (pc !== this.pc) return;
     if (pc.connectionState === 'connected') {
       this.#clearTimers();
+      this.#isMending = this.#isRestarting;
       this.#backoff.reset();
       this.#setState('up');
+    } else if (this.#isMending) {
+      if (pc.connectionState === 'failed' && !this.#isRestarting) this.#retry(lost());
     } else if (pc.connectionState === 'disconnected') {
-      this.#watch(DISCONNECTED_FOR_MS, () => {
-        if (pc === this.pc && !this.isAlive()) this.#retry(lost());
-      });
+      this.#watch(DISCONNECTED_FOR_MS, () => this.#mendOrRetry(pc));
     } else if (pc.connectionState === 'failed') {
-      this.#retry(lost());
+      this.#mendOrRetry(pc);
     }
+  }
+
+  #mendOrRetry(pc) {
+    if (pc !== this.pc || this.isAlive()) return;
+    this.#setState('connecting', lost());
+    if (this.peerId) this.mend();
+    else this.#retry(lost());
+  }
+
+  /** Never an offer on the wire: the credentials go in a message, the answer is made here. */
+  async #restartIce(pc) {
+    this.#isRestarting = true;
+    try {
+      const { sdp } = pc.currentRemoteDescription;
+      await pc.setLocalDescription(await pc.createOffer({ iceRestart: true }));
+      const restarted = await this.#options.commands.request(
+        { type: 'restart_ice', peer_id: this.peerId, ...iceCredentials(pc.localDescription.sdp) },
+        { isVolatile: true },
+      );
+      if (pc !== this.pc) return;
+      await pc.setRemoteDescription({ type: 'answer', sdp: restartedAnswer(sdp, restarted) });
+      if (pc !== this.pc) return;
+      this.#isRestarting = false;
+      if (this.isAlive()) this.#isMending = false;
+      else this.#watchMending(pc);
+    } catch (error) {
+      if (pc !== this.pc) return;
+      this.#isRestarting = false;
+      await this.#notRestarted(pc, error);
+    }
+  }
+
+  #watchMending(pc) {
+    this.#watch(MENDED_WITHIN_MS, () => {
+      if (pc === this.pc && !this.isAlive()) this.#retry(lost());
+    });
+  }
+
+  async #notRestarted(pc, error) {
+    if (error.code === 'disconnected') return; // `handleWelcome` mends again
+    this.#isMending = false;
+    if (!this.isAlive()) {
+      this.#retry(lost());
+      return;
+    }
+    // The path came back by itself meanwhile: go on as if nothing had been asked.
+    if (pc.signalingState === 'have-local-offer') await pc.setLocalDescription({ type: 'rollback' }).catch(() => {});
   }
 
   #retry(error) {
@@ -197,6 +271,9 @@ export class MediaLink {
 
   #drop() {
     this.#clearTimers();
+    this.#isMending = this.#isRestarting = false;
+    this.joinTimes?.stop();
+    this.joinTimes = null;
     if (!this.pc) return;
     this.pc.onconnectionstatechange = null;
     this.pc.close();

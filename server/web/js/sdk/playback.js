@@ -3,6 +3,7 @@
  * shows is told by messages (`slots`, `slot_assigned`, `slot_live`), never by a new offer.
  */
 import { MediaLink } from './link.js';
+import { SlotShapes } from './slot-shapes.js';
 
 /** A resumed socket must tell the slot map within this time, else the server lost our transport. */
 const MAP_WITHIN_MS = 4_000;
@@ -34,9 +35,11 @@ export class Playback {
    * @param {Omit<import('./link.js').LinkOptions, 'kind'|'build'|'message'>} link
    * @param {() => {audio: number, video: number}} counts slots of the room
    * @param {(media: SeatMedia) => void} onSeat
+   * @param {(message: import('./types.js').Message) => boolean} send
    */
-  constructor(link, counts, onSeat) {
+  constructor(link, counts, onSeat, send) {
     this.#onSeat = onSeat;
+    this.shapes = new SlotShapes((shape) => send({ type: 'shape_slot', peer_id: this.link.peerId, ...shape }));
     this.#counts = counts;
     this.link = new MediaLink({
       ...link,
@@ -64,6 +67,11 @@ export class Playback {
     return [...this.#seats.values()];
   }
 
+  /** Which seat's slot this is. @param {string} mid @returns {number|null} */
+  seatOf(mid) {
+    return this.#slots.get(mid)?.seat ?? null;
+  }
+
   /** @param {number} seat @returns {SeatMedia|null} */
   seat(seat) {
     return this.#seats.get(seat) ?? null;
@@ -83,6 +91,7 @@ export class Playback {
       case 'slots':
         clearTimeout(this.#mapTimer);
         this.#slots = new Map(message.slots.map((slot) => [slot.mid, slot]));
+        this.shapes.resend();
         break;
       case 'slot_assigned':
         if (isOlder(message.slot, this.#slots.get(message.slot.mid))) return;
@@ -105,6 +114,7 @@ export class Playback {
     this.#live.clear();
     this.#shown.clear();
     this.#problems.clear();
+    this.shapes.reset();
     this.#refresh();
     const { audio, video } = this.#counts();
     const add = (kind) => pc.addTransceiver(kind, { direction: 'recvonly' });
@@ -125,13 +135,14 @@ export class Playback {
     for (const seat of new Set([...bySeat.keys(), ...this.#seats.keys()])) {
       this.#refreshSeat(seat, bySeat.get(seat) ?? []);
     }
+    this.shapes.setSlots(shownSlots(bySeat));
   }
 
   #refreshSeat(seat, slots) {
     const old = this.#seats.get(seat);
     const stream = old?.stream ?? new MediaStream();
-    const video = VIDEO_SOURCES_BY_WEIGHT.map((source) => slots.find((slot) => slot.source === source)).find(Boolean);
-    const audios = slots.filter((slot) => !VIDEO_SOURCES_BY_WEIGHT.includes(slot.source));
+    const video = shownVideo(slots);
+    const audios = slots.filter((slot) => !isVideo(slot));
     const tracks = [video, ...audios].filter(Boolean).map((slot) => this.#track(slot.mid)).filter(Boolean);
     setTracks(stream, tracks);
     /** @type {SeatMedia} */
@@ -166,6 +177,24 @@ export class Playback {
 }
 
 const SEAT_FIELDS = ['subject', 'video', 'audio', 'problem', 'tracks'];
+
+function isVideo(slot) {
+  return VIDEO_SOURCES_BY_WEIGHT.includes(slot.source);
+}
+
+/** Of a seat that sends both, the screen is shown. */
+function shownVideo(slots) {
+  return VIDEO_SOURCES_BY_WEIGHT.map((source) => slots.find((slot) => slot.source === source)).find(Boolean);
+}
+
+/** @returns {Map<string, number>} see `SlotShapes.setSlots` */
+function shownSlots(bySeat) {
+  const shown = new Map();
+  for (const [seat, slots] of bySeat) {
+    for (const slot of slots.filter(isVideo)) shown.set(slot.mid, slot === shownVideo(slots) ? seat : -1);
+  }
+  return shown;
+}
 
 function isOlder(slot, known) {
   return known !== undefined && slot.generation < known.generation;

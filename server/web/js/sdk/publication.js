@@ -1,8 +1,7 @@
 /** The uplink: one send-only PeerConnection with a transceiver for each track. */
+import { addVideo, videoEncodings, widenLoneEncoding } from './encodings.js';
 import { MediaLink } from './link.js';
 
-/** Bits per second offered to the encoder: a host fills the screen, a guest a tile. */
-const VIDEO_MAX_BPS = { host: 2_500_000, guest: 1_200_000 };
 const AUDIO_MAX_BPS = 64_000;
 /** The room's codec policy (DESIGN: VP8 and H.264 constrained baseline), best first. */
 const VIDEO_CODECS = ['video/vp8', 'video/h264'];
@@ -14,6 +13,8 @@ export class Publication {
   /** @type {Map<string, SourceName>} by track id */ #sources = new Map();
   /** @type {Map<SourceName, RTCRtpTransceiver>} */ #transceivers = new Map();
   /** @type {Map<SourceName, boolean>} */ #muted = new Map();
+  /** @type {Map<RTCRtpSender, RTCRtpEncodingParameters[]>} what was asked for */ #encodings = new Map();
+  #simulcast = true;
   #isHost;
 
   /**
@@ -27,15 +28,19 @@ export class Publication {
       kind: 'publish',
       build: (pc) => this.#build(pc),
       message: (pc) => this.#message(pc),
+      onAnswer: () => this.#answered(),
     });
   }
 
   /**
    * @param {MediaStream} stream
-   * @param {Record<string, SourceName>} [sources] by track id; default camera and microphone
+   * @param {object} [options]
+   * @param {Record<string, SourceName>} [options.sources] by track id; default camera and microphone
+   * @param {boolean} [options.simulcast] several sizes of the picture at once, for viewers to choose from
    */
-  start(stream, sources = {}) {
+  start(stream, { sources = {}, simulcast = true } = {}) {
     this.stream = stream;
+    this.#simulcast = simulcast;
     this.#sources = new Map(
       stream.getTracks().map((track) => [track.id, sources[track.id] ?? defaultSource(track)]),
     );
@@ -74,16 +79,30 @@ export class Publication {
 
   #build(pc) {
     this.#transceivers.clear();
+    this.#encodings.clear();
     for (const track of this.stream.getTracks()) {
-      const isVideo = track.kind === 'video';
-      const videoBps = VIDEO_MAX_BPS[this.#isHost() ? 'host' : 'guest'];
-      const transceiver = pc.addTransceiver(track, {
-        direction: 'sendonly',
-        streams: [this.stream],
-        sendEncodings: [{ maxBitrate: isVideo ? videoBps : AUDIO_MAX_BPS }],
-      });
-      if (isVideo) preferRoomCodecs(transceiver);
-      this.#transceivers.set(this.#sources.get(track.id), transceiver);
+      const source = this.#sources.get(track.id);
+      const init = { direction: 'sendonly', streams: [this.stream] };
+      const transceiver = track.kind === 'video'
+        ? this.#addVideo(pc, track, init, source)
+        : pc.addTransceiver(track, { ...init, sendEncodings: [{ maxBitrate: AUDIO_MAX_BPS }] });
+      this.#transceivers.set(source, transceiver);
+    }
+  }
+
+  #addVideo(pc, track, init, source) {
+    const { width = 0, height = 0 } = track.getSettings();
+    const capture = { isHost: this.#isHost(), source, lines: Math.min(width, height), simulcast: this.#simulcast };
+    const encodings = videoEncodings(capture);
+    const transceiver = addVideo(pc, track, init, encodings);
+    preferRoomCodecs(transceiver);
+    this.#encodings.set(transceiver.sender, encodings);
+    return transceiver;
+  }
+
+  async #answered() {
+    for (const [sender, encodings] of this.#encodings) {
+      await widenLoneEncoding(sender, encodings).catch((error) => console.warn('the picture stays small', error));
     }
   }
 

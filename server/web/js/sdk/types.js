@@ -94,6 +94,13 @@
  * @property {string|null} subject
  * @property {SourceName|null} source
  *
+ * @typedef {object} SeatSignal How well a seat's media arrives at the server.
+ * @property {number} seat
+ * @property {number} bars 0 (silent) to 4 (good).
+ * @property {number} loss_pm Packets of 1000, before repair.
+ * @property {number} kbps
+ * @property {number} [rtt_ms]
+ *
  * @typedef {{type: string, [key: string]: any}} Message One message of the protocol.
  *
  * @typedef {object} Batch One server frame.

@@ -75,12 +75,12 @@ export class ChatList {
     const name = this.#onPerson
       ? el('button', {
           class: 'chat-name',
-          text: nameOf(message),
+          person: message,
           attrs: { type: 'button', 'data-subject': message.subject },
           testid: `chat-name-${message.subject}`,
           on: { click: () => this.#onPerson({ subject: message.subject, name: nameOf(message) }) },
         })
-      : el('span', { class: 'chat-name', text: nameOf(message) });
+      : el('span', { class: 'chat-name', person: message });
     name.style.setProperty('--hue', String(hueOf(message.subject)));
     const row = el('li', { class: `chat-row chat-${message.role}`, testid: 'chat-row' });
     if (message.role !== 'viewer') row.append(el('span', { class: `tag tag-${message.role}`, key: `role.${message.role}` }));

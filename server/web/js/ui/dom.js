@@ -1,5 +1,5 @@
 /** Small helpers over the DOM. Text always goes in as text, never as markup. */
-import { nameOf } from './format.js';
+import { nameOf, setName } from './format.js';
 import { setAttr, setText } from './i18n.js';
 
 const SVG = 'http://www.w3.org/2000/svg';
@@ -15,9 +15,9 @@ export function byId(id) {
 /**
  * Make an element.
  * @param {string} tag
- * @param {{class?: string, text?: string, key?: string, vars?: object, testid?: string, label?: string,
+ * @param {{class?: string, text?: string, key?: string, vars?: object, person?: object, testid?: string, label?: string,
  *          attrs?: Record<string, string|boolean|number>, on?: Record<string, (event: any) => void>}} [options]
- *   `text` is plain text, `key` a text of the dictionary, `label` a key for `aria-label`
+ *   `text` is plain text, `key` a text of the dictionary, `person` one to be named, `label` a key for `aria-label`
  * @param {...(Node|string|null|undefined)} children
  */
 export function el(tag, options = {}, ...children) {
@@ -25,6 +25,7 @@ export function el(tag, options = {}, ...children) {
   if (options.class) node.className = options.class;
   if (options.text !== undefined) node.textContent = options.text;
   if (options.key) setText(node, options.key, options.vars);
+  if (options.person) setName(node, options.person);
   if (options.label) setAttr(node, 'aria-label', options.label, options.vars);
   if (options.testid) node.dataset.testid = options.testid;
   for (const [name, value] of Object.entries(options.attrs ?? {})) {

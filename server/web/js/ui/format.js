@@ -1,10 +1,17 @@
 /** Numbers and times as people read them here. */
-import { currentLang, t } from './i18n.js';
+import { currentLang, setPlainText, setText, t } from './i18n.js';
 
 /** What to call a person; who gave no name gets a short one that stays the same. @param {{subject: string, name: string, role?: string}} person */
 export function nameOf({ subject, name, role }) {
   if (name.trim()) return name;
   return role === 'host' ? t('role.host') : t('name.nobody', { code: subject.slice(-4) });
+}
+
+/** Write a person's name; a made one follows the language. @param {Element} node @param {{subject: string, name: string, role?: string}} person */
+export function setName(node, { subject, name, role }) {
+  if (name.trim()) setPlainText(node, name);
+  else if (role === 'host') setText(node, 'role.host');
+  else setText(node, 'name.nobody', { code: subject.slice(-4) });
 }
 
 /** 75_000 -> "1:15". @param {number} ms */

@@ -38,6 +38,12 @@ export function setText(node, key, vars) {
   bind(node, 'textContent', key, vars);
 }
 
+/** Give an element a text of nobody's language; what it had no longer follows. */
+export function setPlainText(node, text) {
+  bound.get(node)?.delete('textContent');
+  if (node.textContent !== text) node.textContent = text;
+}
+
 /** Give an attribute a text that follows the language. */
 export function setAttr(node, attribute, key, vars) {
   bind(node, attribute, key, vars);

@@ -1,6 +1,6 @@
 /** One seat on screen: picture or avatar, name, mutes, and why there is no picture. */
 import { el, icon, setAvatar } from './dom.js';
-import { minutes, nameOf } from './format.js';
+import { minutes, nameOf, setName } from './format.js';
 import { setText } from './i18n.js';
 
 /** Waits this long for `slot_live` before frames that arrive are believed on their own. */
@@ -58,7 +58,7 @@ export class StageTile {
     this.isLocal = local !== null;
     this.node.dataset.subject = seat.subject;
     this.node.classList.toggle('is-local', this.isLocal);
-    this.name.textContent = nameOf(seat);
+    setName(this.name, seat);
     this.node.setAttribute('aria-label', nameOf(seat));
     this.role.className = `tag tag-${seat.role === 'host' ? 'host' : 'guest'}`;
     setText(this.role, seat.role === 'host' ? 'role.host' : 'role.guest');

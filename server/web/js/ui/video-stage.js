@@ -1,5 +1,6 @@
 /** The stage: the host large, guests as tiles; follows the room's state and media by itself. */
 import { oncePerFrame, prefersCalm } from './dom.js';
+import { onLangChange } from './i18n.js';
 import { StageTile } from './stage-tile.js';
 
 const TICK_MS = 1000;
@@ -7,6 +8,8 @@ const BACKDROP_MS = 500;
 
 export class VideoStage {
   /** @type {Map<number, StageTile>} */ #tiles = new Map();
+  /** What the room was told to shape slots by. @type {Map<number, {element: Element|null, end: () => void}>} */
+  #watches = new Map();
   #room;
   #local = null;
   #sound = false;
@@ -33,6 +36,7 @@ export class VideoStage {
     // Browsers let a page with an earlier gesture speak at once; others start silent with a button.
     this.#sound = navigator.userActivation?.hasBeenActive ?? false;
     for (const topic of ['welcome', 'stage', 'show', 'seat_media']) room.addEventListener(topic, this.#render);
+    onLangChange(this.#render); // initials and labels of people without a name
     setInterval(() => this.#tick(), TICK_MS);
     if (backdrop && !prefersCalm()) setInterval(() => this.#paint(backdrop), BACKDROP_MS);
     this.#onSound(this.#sound);
@@ -67,6 +71,8 @@ export class VideoStage {
       if (seats.some((seat) => seat.seat === number)) continue;
       tile.remove();
       this.#tiles.delete(number);
+      this.#watches.get(number)?.end();
+      this.#watches.delete(number);
     }
     for (const seat of seats) this.#renderSeat(seat);
     this.root.dataset.count = String(seats.length);
@@ -85,7 +91,18 @@ export class VideoStage {
     }
     tile.show(seat, this.#room.media.playback.seat(seat.seat), isMine ? this.#local : null);
     tile.tick(this.#room.now());
+    this.#watch(tile);
     this.#decorate(tile, seat);
+  }
+
+  /** A mirror needs no picture from the server. */
+  #watch(tile) {
+    const element = tile.isLocal ? null : tile.node;
+    const known = this.#watches.get(tile.seat);
+    if (known && known.element === element) return;
+    const end = this.#room.media.watch(tile.seat, element);
+    known?.end();
+    this.#watches.set(tile.seat, { element, end });
   }
 
   /** In seat order, so that focus order follows the eye; a moved video element would stop. */
