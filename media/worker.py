@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import dataclasses
 import ipaddress
 import logging
 import secrets
@@ -26,6 +27,8 @@ from pathlib import Path
 from typing import Final
 
 import ifaddr
+import msgspec
+import uvloop
 
 from media.assembly import PlaneOptions
 from media.certificate import Certificate
@@ -34,7 +37,7 @@ from media.ice import Address
 from media.plane import MediaPlane
 from media.ports import MediaPorts
 from media.sdp import TcpCandidate
-from media.seam import Command, EventHandler
+from media.seam import Command, EventHandler, Stats
 from media.seam_socket import SeamServer
 from media.tcp import TcpPort, TcpStats
 from media.udp import OnBatch, UdpPort, UdpStats
@@ -92,6 +95,11 @@ class LocalMedia:
         return int(self._udp.address[1])
 
     @property
+    def ports(self) -> tuple[int, ...]:
+        """The one; as several workers have several."""
+        return (self.port,)
+
+    @property
     def is_bound(self) -> bool:
         return self._udp is not None
 
@@ -106,9 +114,12 @@ class LocalMedia:
         return None if self._tcp is None else self._tcp.stats()
 
     def totals(self) -> dict[str, int]:
-        """`Stats.totals` without asking by the seam, for metrics of the same process."""
+        """`Stats.totals` without asking by the seam, for metrics of the same process: the plane's,
+        and those of its ports (`udp_*`, `tcp_*`)."""
         assert self._plane is not None, "start() comes first"
-        totals = self._plane.totals()
+        totals = self._plane.totals() | _udp_totals(self.udp_stats)
+        if self._tcp is not None:
+            totals |= _tcp_totals(self._tcp.stats())
         return totals if self._line is None else totals | {"dropped_held": self._line.dropped}
 
     def subscribe(self, handler: EventHandler) -> None:
@@ -242,6 +253,8 @@ class LocalMedia:
         while (transmit := plane.poll_transmit()) is not None:
             send_control(*transmit)
         while (event := plane.poll_event()) is not None:
+            if isinstance(event, Stats):
+                event = msgspec.structs.replace(event, totals=self.totals())
             if self._handler is not None:
                 self._handler(event)
         self._arm(plane.next_deadline(), loop)
@@ -254,6 +267,17 @@ class LocalMedia:
             self._timer = None
         if deadline is not None:
             self._timer = loop.call_at(max(deadline, loop.time() + MIN_TIMER_S), self._on_timer)
+
+
+def _udp_totals(stats: UdpStats) -> dict[str, int]:
+    return {f"udp_{name}": count for name, count in dataclasses.asdict(stats).items()}
+
+
+def _tcp_totals(stats: TcpStats) -> dict[str, int]:
+    closed = {f"tcp_closed_{reason}": count for reason, count in stats.closed.items()}
+    counts = dataclasses.asdict(stats)
+    del counts["closed"]
+    return {f"tcp_{name}": count for name, count in counts.items()} | closed
 
 
 def advertised_addresses(host: str) -> tuple[str, ...]:
@@ -351,7 +375,7 @@ def main() -> int:
     args = parser.parse_args()
     try:
         with contextlib.suppress(KeyboardInterrupt):
-            asyncio.run(_serve(args))
+            uvloop.run(_serve(args))
     except MediaUnavailable as error:
         print(f"media: {error}", file=sys.stderr)
         return 1

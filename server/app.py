@@ -42,6 +42,8 @@ from server.http_auth import Doorkeeper
 from server.http_body import MAX_BODY_BYTES
 from server.identity import Identities
 from server.logs import get_log
+from server.media_worker_metrics import media_worker_metrics
+from server.media_workers import MediaWorkers, WorkerOptions
 from server.metrics import Metrics
 from server.middlewares import cors, errors
 from server.publish_keys import PublishKeys
@@ -201,15 +203,8 @@ def projector_child(store: Store) -> Child:
 
 
 async def media_part(app: web.Application) -> AsyncIterator[None]:
-    """The media port, UDP and TCP."""
-    settings = app[SETTINGS]
-    media = LocalMedia(
-        host=settings.host,
-        port=settings.udp_port,
-        advertised=media_addresses(settings),
-        tcp=settings.media_tcp,
-        debug_forward_delay_ms=settings.debug_forward_delay_ms,
-    )
+    """Media: in this event loop, or in worker processes."""
+    media = make_media(app[SETTINGS])
     try:
         await media.start()
     except MediaUnavailable as error:
@@ -222,14 +217,40 @@ async def media_part(app: web.Application) -> AsyncIterator[None]:
         await media.close()
 
 
+def make_media(settings: Settings) -> LocalMedia | MediaWorkers:
+    """Media as the settings want it, not started yet."""
+    if not settings.media_workers:
+        return LocalMedia(
+            host=settings.host,
+            port=settings.udp_port,
+            advertised=media_addresses(settings),
+            tcp=settings.media_tcp,
+            debug_forward_delay_ms=settings.debug_forward_delay_ms,
+        )
+    return MediaWorkers(
+        WorkerOptions(
+            count=settings.media_workers,
+            host=settings.host,
+            udp_port=settings.udp_port,
+            advertised=media_addresses(settings),
+            tcp=settings.media_tcp,
+            debug_forward_delay_ms=settings.debug_forward_delay_ms,
+        )
+    )
+
+
 def media_addresses(settings: Settings) -> tuple[str, ...]:
     """What answers offer as candidates: the public addresses where the operator knows them."""
     return tuple(settings.public_ip) or advertised_addresses(settings.host)
 
 
-async def media_check(media: LocalMedia) -> str | None:
-    """Whether the UDP port is bound."""
-    return None if media.is_bound else "the UDP port is not bound"
+async def media_check(media: LocalMedia | MediaWorkers) -> str | None:
+    """Whether a media port is bound. One worker of several that is down keeps nobody away."""
+    if media.is_bound:
+        return None
+    if isinstance(media, LocalMedia):
+        return "the UDP port is not bound"
+    return "no media worker is up; they are being started again"
 
 
 async def rooms_part(app: web.Application) -> AsyncIterator[None]:
@@ -249,6 +270,8 @@ async def rooms_part(app: web.Application) -> AsyncIterator[None]:
     metrics.add_source(lambda: part_metrics.room_metrics(rooms.stats()))
     metrics.add_source(lambda: part_metrics.media_metrics(media.totals(), media.udp_stats))
     metrics.add_source(lambda: part_metrics.media_tcp_metrics(media.tcp_stats))
+    workers = media if isinstance(media, MediaWorkers) else None
+    metrics.add_source(lambda: media_worker_metrics(workers))
     metrics.add_source(lambda: part_metrics.retention_metrics(producer.stats()))
     try:
         yield

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from media.worker import LocalMedia
     from server.health import Health
     from server.http_auth import Doorkeeper
+    from server.media_workers import MediaWorkers
     from server.metrics import Metrics
     from server.publish_keys import PublishKeys
     from server.rate_limit import Limits
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 SETTINGS: Final[web.AppKey[Settings]] = web.AppKey("settings")
 SIGNING: Final[web.AppKey[SigningKeys]] = web.AppKey("signing")
 STORE: Final[web.AppKey[Store]] = web.AppKey("store")
-MEDIA: Final[web.AppKey[LocalMedia]] = web.AppKey("media")
+MEDIA: Final[web.AppKey[LocalMedia | MediaWorkers]] = web.AppKey("media")
 PRODUCER: Final[web.AppKey[Producer]] = web.AppKey("producer")
 ROOMS: Final[web.AppKey[RoomService]] = web.AppKey("rooms")
 PUBLISH_KEY: Final[web.RequestKey[str]] = web.RequestKey("publish_key")

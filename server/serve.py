@@ -45,7 +45,12 @@ class RunningServer:
     url: str
     """Where this machine itself reaches it, without a slash at the end."""
     port: int
-    udp_port: int
+    udp_ports: tuple[int, ...]
+    """The media port; with media workers one for each."""
+
+    @property
+    def udp_port(self) -> int:
+        return self.udp_ports[0]
 
     @property
     def settings(self) -> Settings:
@@ -99,7 +104,7 @@ async def running(settings: Settings) -> AsyncIterator[RunningServer]:
             app=app,
             url=f"{scheme}://{_own_host(settings.host)}:{port}",
             port=port,
-            udp_port=app[MEDIA].port,
+            udp_ports=app[MEDIA].ports,
         )
         app[HEALTH].is_draining = True
 
@@ -190,10 +195,14 @@ def _banner(server: RunningServer) -> str:
         for address in addresses
         if f"//{address}:" not in server.url and ":" not in address
     )
-    protocols = "UDP and TCP" if settings.media_tcp else "UDP"
+    media = "UDP and TCP port" if settings.media_tcp else "UDP port"
+    if settings.media_workers:
+        workers = "1 worker" if settings.media_workers == 1 else f"{settings.media_workers} workers"
+        media = f"{workers}, {media}{'' if settings.media_workers == 1 else 's'}"
+    ports = ", ".join(map(str, server.udp_ports))
     return (
         f"lianmai is ready\n"
         f"  pages    {server.url}/{others if settings.host in ('0.0.0.0', '::') else ''}\n"
-        f"  media    {protocols} port {server.udp_port} on {', '.join(addresses)}\n"
+        f"  media    {media} {ports} on {', '.join(addresses)}\n"
         f"  store    {server.app[STORE].describe()}"
     )

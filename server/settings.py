@@ -182,6 +182,14 @@ class Settings(_Section):
     media_tcp: bool = _setting(
         True, "Takes media by TCP on udp_port, too, from clients whose network blocks UDP."
     )
+    media_workers: int = _setting(
+        0,
+        "Processes for media beside the front, each with a port of its own: udp_port, udp_port + 1"
+        " and so on. 0: media runs in the front's own event loop.",
+        "processes",
+        ge=0,
+        le=64,
+    )
     public_ip: TextList = _setting(
         list, "Addresses that clients reach this machine by, when they are not its own (NAT)."
     )
@@ -318,6 +326,18 @@ class Settings(_Section):
     def _turn_is_whole(self) -> Self:
         if self.turn_servers and self.turn_secret is None:
             raise ValueError("turn_servers needs turn_secret, the secret they share with us")
+        return self
+
+    @property
+    def media_ports(self) -> tuple[int, ...]:
+        """The port of every media worker, or the one of all media; 0 takes a free one."""
+        count = max(self.media_workers, 1)
+        return tuple(self.udp_port + n for n in range(count)) if self.udp_port else (0,) * count
+
+    @model_validator(mode="after")
+    def _workers_have_ports(self) -> Self:
+        if self.media_ports[-1] > 65535:
+            raise ValueError("media_workers needs as many ports from udp_port on, up to 65535")
         return self
 
     @model_validator(mode="after")

@@ -18,6 +18,7 @@ OPTIONS: Final[dict[str, tuple[str, str]]] = {
     "host": ("--host", "H"),
     "port": ("--port", "P"),
     "udp_port": ("--udp-port", "U"),
+    "media_workers": ("--media-workers", "N"),
     "public_ip": ("--public-ip", "IP"),
     "data_dir": ("--data-dir", "D"),
     "redis": ("--redis", "URL"),

@@ -29,11 +29,13 @@ def tcp_port(settings: Settings) -> Check:
         return _bound("HTTP port", listener, settings.host, settings.port, "--port")
 
 
-def udp_port(settings: Settings) -> Check:
-    """Free, and a datagram sent to it comes back: firewalls of this machine let it through."""
+def udp_port(settings: Settings, port: int | None = None) -> Check:
+    """Free, and a datagram sent to it comes back: firewalls of this machine let it through.
+    `port` is one of `Settings.media_ports`, the first when None."""
+    wanted = settings.udp_port if port is None else port
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.settimeout(ECHO_LIMIT_S)
-        bound = _bound("UDP port", server, settings.host, settings.udp_port, "--udp-port")
+        bound = _bound("UDP port", server, settings.host, wanted, "--udp-port")
         if bound.status != "ok":
             return bound
         port = server.getsockname()[1]
@@ -51,14 +53,15 @@ def udp_port(settings: Settings) -> Check:
     return ok("UDP port", f"{port} is free and echoes; open it in every firewall on the way too")
 
 
-def media_tcp_port(settings: Settings) -> Check:
+def media_tcp_port(settings: Settings, port: int | None = None) -> Check:
     """The TCP port with the number of the UDP port, for clients whose network blocks UDP."""
+    wanted = settings.udp_port if port is None else port
     if not settings.media_tcp:
         return ok("media TCP port", "switched off (media_tcp): networks that block UDP see nothing")
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound = _bound("media TCP port", listener, settings.host, settings.udp_port, "--udp-port")
+        bound = _bound("media TCP port", listener, settings.host, wanted, "--udp-port")
     if bound.status != "ok":
         return bound._replace(fix=f"{bound.fix}, or do without: media_tcp: false")
     return bound

@@ -8,6 +8,7 @@ import pytest
 
 from server.cli import main
 from server.doctor import machine, media, network, relays, storage
+from server.doctor.command import examine
 from server.settings import Settings
 
 
@@ -61,6 +62,18 @@ def test_a_media_tcp_port_in_use_or_not_wanted(tmp_path: Path) -> None:
     assert (check.status, "in use" in check.detail) == ("fail", True)
     assert "media_tcp: false" in check.fix
     assert (without.status, "switched off" in without.detail) == ("ok", True)
+
+
+async def test_the_ports_of_all_media_workers_are_looked_at(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind(("127.0.0.1", 0))
+        taken = other.getsockname()[1]
+        values = {"host": "127.0.0.1", "udp_port": taken - 1, "media_workers": 2}
+        checks = await examine(settings(tmp_path, **values))
+    found = [check for check in checks if check.name == "UDP port"]
+    assert len(found) == 2
+    assert (found[1].status, str(taken) in found[1].detail) == ("fail", True)
+    assert len([check for check in checks if check.name == "media TCP port"]) == 2
 
 
 def test_an_address_of_another_machine(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import psutil
 import pytest
 
 from server.errors import UserError
@@ -109,6 +111,37 @@ async def test_a_port_in_use_is_said_plainly(tmp_path: Path) -> None:
         with pytest.raises(UserError, match=f"127.0.0.1:{port}.*--port"):
             async with running(settings_for(tmp_path, port=port)):
                 pass
+
+
+async def test_media_workers_are_told_of_and_end_with_the_server(tmp_path: Path) -> None:
+    process = ServerProcess(tmp_path, LIANMAI_MEDIA_WORKERS="2", LIANMAI_UDP_PORT="0")
+    process.udp_port = 0
+    await process.start()
+    try:
+        workers = _media_workers_of(process.process.pid)
+        assert len(workers) == 2
+        assert "media    2 workers, UDP and TCP ports " in process.output()
+    finally:
+        assert await process.stop() == 0
+    assert not any(psutil.pid_exists(pid) for pid in workers)
+    assert "Traceback" not in process.output()
+
+
+async def test_media_workers_die_with_a_killed_server(tmp_path: Path) -> None:
+    process = ServerProcess(tmp_path, LIANMAI_MEDIA_WORKERS="1")
+    process.udp_port = 0
+    await process.start()
+    [worker] = _media_workers_of(process.process.pid)
+    await process.kill()
+    with contextlib.suppress(psutil.NoSuchProcess):  # already
+        await asyncio.to_thread(psutil.Process(worker).wait, 10)
+    assert not psutil.pid_exists(worker)
+
+
+def _media_workers_of(pid: int) -> list[int]:
+    return [
+        child.pid for child in psutil.Process(pid).children() if "media.worker" in child.cmdline()
+    ]
 
 
 async def test_a_udp_port_in_use_is_said_plainly(tmp_path: Path) -> None:

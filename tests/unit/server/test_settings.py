@@ -33,6 +33,17 @@ def test_secrets_are_never_shown() -> None:
         assert SECRET not in text
 
 
+def test_each_media_worker_has_a_port() -> None:
+    def ports(**values: int) -> tuple[int, ...]:
+        return Settings.model_validate(values).media_ports
+
+    assert ports() == (7882,)
+    assert ports(media_workers=1) == (7882,)
+    assert ports(media_workers=3, udp_port=9000) == (9000, 9001, 9002)
+    assert ports(media_workers=2, udp_port=65534) == (65534, 65535)
+    assert ports(media_workers=2, udp_port=0) == (0, 0), "any free ones"
+
+
 def test_frozen() -> None:
     with pytest.raises(ValidationError):
         Settings().port = 1
@@ -47,6 +58,8 @@ def test_frozen() -> None:
         ({"tls": "files"}, "needs both tls.cert and tls.key"),
         ({"tls": "maybe"}, "'off', 'auto' or 'files'"),
         ({"internal_port": 7880}, "must differ"),
+        ({"media_workers": -1}, "greater than or equal to 0"),
+        ({"media_workers": 2, "udp_port": 65535}, "up to 65535"),
         ({"keys": {"a b": {"secret": SECRET}}}, "key id 'a b'"),
         ({"keys": {"k": {"secret": "short"}}}, "32 characters"),
         ({"keys": {"k": {"secret": SECRET, "shop": "x/y"}}}, "a shop is"),
