@@ -45,6 +45,7 @@ async ([url, token]) => {
   });
   if (response.status !== 201) throw new Error(response.status + ' ' + await response.text());
   const first = new Promise(resolve => video.requestVideoFrameCallback(resolve));
+  window.session = response.headers.get('Location');
   await pc.setRemoteDescription({type: 'answer', sdp: await response.text()});
   await first;
   return (performance.now() - started) / 1000;
@@ -82,6 +83,17 @@ async () => {
     each => each.type === 'inbound-rtp' && each.kind === 'video');
   return {frames: video.framesDecoded, freezes: video.freezeCount, lost: video.packetsLost};
 }
+"""
+FRAMES: Final = f"""
+async ([more, patienceMs]) => {{
+  const count = async () => (await ({VIDEO.strip()})()).frames;
+  const before = await count(), giveUp = performance.now() + patienceMs;
+  for (;;) {{
+    const seen = await count() - before;
+    if (seen >= more || performance.now() > giveUp) return seen;
+    await new Promise(done => setTimeout(done, 50));
+  }}
+}}
 """
 
 
@@ -131,12 +143,11 @@ async def path_of(page: Page) -> dict[str, Any]:
     return found
 
 
-async def wait_frames(page: Page, more: int) -> None:
-    """Until so many more pictures were decoded."""
-    before = (await page.evaluate(VIDEO))["frames"]
-    await page.wait_for_function(
-        f"async () => (await ({VIDEO})()).frames >= {before + more}", timeout=20_000
-    )
+async def wait_frames(page: Page, more: int, patience_s: float = 20.0) -> None:
+    """Until so many more pictures were decoded. Waits in the page: Playwright's
+    `wait_for_function` takes the promise of an async function for true."""
+    seen = await page.evaluate(FRAMES, [more, patience_s * 1000])
+    assert seen >= more, f"{seen} of {more} more pictures within {patience_s:g} s"
 
 
 @pytest.mark.alone

@@ -29,12 +29,13 @@ class Relay(NamedTuple):
     tls_port: int
     certificate: Path
     log: Path
+    host: str
 
     def url(self, transport: str) -> str:
         """`transport`: udp, tcp or tls."""
         if transport == "tls":
-            return f"turns:{HOST}:{self.tls_port}?transport=tcp"
-        return f"turn:{HOST}:{self.port}?transport={transport}"
+            return f"turns:{self.host}:{self.tls_port}?transport=tcp"
+        return f"turn:{self.host}:{self.port}?transport={transport}"
 
     def output(self) -> str:
         """Everything it wrote."""
@@ -42,16 +43,17 @@ class Relay(NamedTuple):
 
 
 @contextlib.asynccontextmanager
-async def coturn(folder: Path) -> AsyncIterator[Relay]:
-    """Relays to loopback, too, which it refuses by default: our media port of tests is there."""
+async def coturn(folder: Path, host: str = HOST) -> AsyncIterator[Relay]:
+    """Listens and relays at `host`; to loopback, too, which it refuses by default: our media port
+    of tests is there."""
     program = shutil.which("turnserver")
     assert program is not None, "no turnserver: run `make test` as root, or install coturn"
-    certificate, key = _self_signed(folder)
-    ports = free_port(), free_port()
-    relay = Relay(*ports, certificate, folder / "turnserver.log")
+    certificate, key = _self_signed(folder, host)
+    ports = free_port(host), free_port(host)
+    relay = Relay(*ports, certificate, folder / "turnserver.log", host)
     argv = [
         program, "-n", "--no-cli", "--no-dtls", "--simple-log", "--verbose",
-        f"--listening-ip={HOST}", f"--relay-ip={HOST}", "--allow-loopback-peers",
+        f"--listening-ip={host}", f"--relay-ip={host}", "--allow-loopback-peers",
         f"--listening-port={relay.port}", f"--tls-listening-port={relay.tls_port}",
         f"--cert={certificate}", f"--pkey={key}",
         "--use-auth-secret", f"--static-auth-secret={TURN_SECRET}", "--realm=lianmai.test",
@@ -65,7 +67,7 @@ async def coturn(folder: Path) -> AsyncIterator[Relay]:
 async def _listens(relay: Relay) -> bool:
     for port in (relay.port, relay.tls_port):
         try:
-            _, writer = await asyncio.open_connection(HOST, port)
+            _, writer = await asyncio.open_connection(relay.host, port)
         except OSError:
             return False
         writer.close()
@@ -73,7 +75,7 @@ async def _listens(relay: Relay) -> bool:
     return True
 
 
-def _self_signed(folder: Path) -> tuple[Path, Path]:
+def _self_signed(folder: Path, host: str) -> tuple[Path, Path]:
     """PEM files of a certificate for the relay's address and of its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "relay of tests")])
@@ -87,7 +89,7 @@ def _self_signed(folder: Path) -> tuple[Path, Path]:
         .not_valid_before(now - timedelta(hours=1))
         .not_valid_after(now + timedelta(days=1))
         .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(HOST))]),
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(host))]),
             critical=False,
         )
         .sign(key, hashes.SHA256())

@@ -1,0 +1,117 @@
+"""A router that forgets a peer mid-call, and peers over IPv6: aiortc against the real ports."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Callable
+
+from aiortc import RTCPeerConnection, RTCSessionDescription
+
+from loadtest.network.iproute import ip
+from loadtest.network.veth import veth_pair
+from media.seam import Answered, PeerClosed, PeerConnected, PeerId, PlayOffer, SlotLive
+from media.worker import LocalMedia
+from tests.network.test_media_loop import next_picture, peer, point, publish
+from tests.support.media import MediaDesk, local_media
+
+ULA = "fd8a:7c0b:11e1::1"
+
+
+class Router:
+    """Forwards one client's datagrams to a server, from a port that may change."""
+
+    def __init__(self, server: tuple[str, int]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._server = server
+        self._inside = self._open(self._to_server)
+        self._outside = self._open(self._to_client)
+        self._client: tuple[str, int] | None = None
+        self.port = int(self._inside.getsockname()[1])
+
+    def _open(self, forward: Callable[[], None]) -> socket.socket:
+        opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        opened.bind(("127.0.0.1", 0))
+        opened.setblocking(False)
+        self._loop.add_reader(opened, forward)
+        return opened
+
+    def _to_server(self) -> None:
+        data, self._client = self._inside.recvfrom(2048)
+        self._outside.sendto(data, self._server)
+
+    def _to_client(self) -> None:
+        data = self._outside.recv(2048)
+        if self._client is not None:
+            self._inside.sendto(data, self._client)
+
+    def forget(self) -> None:
+        """The next datagram leaves from another port; nothing comes back by the old one."""
+        self._shut(self._outside)
+        self._outside = self._open(self._to_client)
+
+    def _shut(self, opened: socket.socket) -> None:
+        self._loop.remove_reader(opened)
+        opened.close()
+
+    def close(self) -> None:
+        for opened in (self._inside, self._outside):
+            self._shut(opened)
+
+
+async def play_through(desk: MediaDesk, pc: RTCPeerConnection, router: Router) -> Answered:
+    """As `MediaDesk.play`, with the router in the place of the server."""
+    await pc.setLocalDescription(await pc.createOffer())
+    request_id = desk.request_id()
+    desk.media.send(PlayOffer(request_id, PeerId("viewer"), pc.localDescription.sdp))
+    answer = await desk.answer_of(request_id)
+    assert isinstance(answer, Answered), answer
+    assert isinstance(desk.media, LocalMedia)
+    sdp = answer.sdp.replace(f" {desk.media.port} typ", f" {router.port} typ")
+    await pc.setRemoteDescription(RTCSessionDescription(sdp, "answer"))
+    return answer
+
+
+async def test_a_viewer_whose_router_forgets_him_sees_on() -> None:
+    """aiortc nominates once: its checks for consent, every 4 to 6 s, are all that tells."""
+    async with local_media() as desk, peer() as host, peer() as viewer:
+        assert isinstance(desk.media, LocalMedia)
+        router = Router(("127.0.0.1", desk.media.port))
+        await publish(desk, host, "host")
+        viewer.addTransceiver("video", direction="recvonly")
+        answer = await play_through(desk, viewer, router)
+        mid = point(desk, answer, 0, "host", 1)
+        await desk.wait(SlotLive, lambda e: e.mid == mid)
+        await next_picture(viewer, 0)
+        router.forget()
+        for _ in range(60):  # two seconds of pictures: more than any buffer holds
+            await next_picture(viewer, 0)
+        assert not [event for event in desk.events if isinstance(event, PeerClosed)]
+        router.close()
+
+
+@contextlib.asynccontextmanager
+async def media_over_ipv6() -> AsyncIterator[MediaDesk]:
+    """On every address of both families, known to peers by one of IPv6."""
+    async with veth_pair() as link:
+        ip("address", "add", f"{ULA}/64", "dev", link.outside_name, "nodad")
+        media = LocalMedia(host="::", port=0, advertised=[ULA])
+        desk = MediaDesk(media)
+        await media.start()
+        try:
+            yield desk
+        finally:
+            await media.close()
+
+
+async def test_aiortc_publishes_and_plays_over_ipv6() -> None:
+    async with media_over_ipv6() as desk, peer() as host, peer() as viewer:
+        await publish(desk, host, "host")
+        viewer.addTransceiver("video", direction="recvonly")
+        answer = await desk.play(viewer, "viewer")
+        assert f" {ULA} " in answer.sdp
+        await desk.wait(PeerConnected, lambda e: e.peer_id == "viewer")
+        mid = point(desk, answer, 0, "host", 1)
+        await desk.wait(SlotLive, lambda e: e.mid == mid)
+        await next_picture(viewer, 0)
