@@ -21,8 +21,8 @@ from media.sdp.extensions import (
     viewer_extensions,
 )
 from media.sdp.fragment import TrickleFragment, parse_trickle_fragment_untrusted
+from media.sdp.memo import parse_offer_untrusted
 from media.sdp.offer import Direction, Offer, OfferedSsrc, OfferSection
-from media.sdp.parse import parse_offer_untrusted
 
 __all__ = [
     "ABS_CAPTURE_TIME",
