@@ -9,7 +9,7 @@ from media.certificate import Certificate
 from media.codecs import Codec, red_blocks
 from media.downlink import OutOptions
 from media.ice import new_credentials
-from media.layer import Layer
+from media.layer import Layer, lowest_first
 from media.media_clock import PublisherClock
 from media.negotiation import (
     PlayedSection,
@@ -68,7 +68,9 @@ class Assembler:
         tracks = tuple(self._track(command, each, clock, has_remb) for each in accepted)
         publisher = Publisher(command.peer_id, transport, tracks, twcc_id=numbered)
         sections = {
-            each.section.mid: AnswerSection("recvonly", _answered(each), each.extensions)
+            each.section.mid: AnswerSection(
+                "recvonly", _answered(each), each.extensions, rids=each.rids
+            )
             for each in accepted
         }
         return publisher, Answered(
@@ -87,9 +89,28 @@ class Assembler:
         has_remb: bool,
     ) -> PublishedTrack:
         """`has_remb` False: the publisher estimates by itself, and would take ours for a cap."""
+        rids = lowest_first(accepted.rids)
+        layers = tuple(
+            Layer(rid, SourceTrack(self._source(command, accepted, rid, has_remb), clock))
+            for rid in rids or ("",)
+        )
+        info = TrackInfo(
+            track_id(command.owner, accepted.source),
+            accepted.section.mid,
+            accepted.kind,
+            accepted.source,
+            accepted.codec.name,
+            rids,
+        )
+        return PublishedTrack(command.peer_id, info, accepted.codec, layers, command.owner)
+
+    def _source(
+        self, command: PublishOffer, accepted: PublishedSection, rid: str, has_remb: bool
+    ) -> SourceOptions:
         section, codec = accepted.section, accepted.codec
         blocks = red_blocks(codec, section.codecs)
-        announced = section.ssrcs[0] if section.ssrcs else None
+        # With simulcast the packets tell; what is announced is of no particular encoding.
+        announced = section.ssrcs[0] if section.ssrcs and not rid else None
         options = SourceOptions(
             source_id=self._next_source_id,
             kind=accepted.kind,
@@ -109,15 +130,7 @@ class Assembler:
             wall_offset_s=self._options.wall_offset_s,
         )
         self._next_source_id += 1
-        info = TrackInfo(
-            track_id(command.owner, accepted.source),
-            section.mid,
-            accepted.kind,
-            accepted.source,
-            codec.name,
-        )
-        layers = (Layer("", SourceTrack(options, clock)),)
-        return PublishedTrack(command.peer_id, info, codec, layers, command.owner)
+        return options
 
     def viewer(self, command: PlayOffer, offer: Offer, now: float) -> tuple[Viewer, Answered]:
         accepted = negotiate_play(

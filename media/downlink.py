@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
 from media import rtcp
-from media.forwarder import Feed, Forwarder, Segment
+from media.forwarder import Feed, Forwarder
 from media.gop_cache import GopCache, GopReplay
 from media.ice import Address
 from media.media_clock import MediaClock
@@ -101,8 +101,8 @@ class OutStream:
         "payload_bytes",
         "replay",
         "report_due",
+        "reported_opening",
         "reported_revision",
-        "reported_segment",
         "resend_budget",
         "resend_missing",
         "resend_refused",
@@ -144,7 +144,7 @@ class OutStream:
         self.jitter_ticks = 0
         self.rtt_s: float | None = None
         self.report_due = 0.0
-        self.reported_segment: Segment | None = None
+        self.reported_opening = 0
         self.reported_revision = -1
 
     def point(self, feed: Feed | None) -> None:
@@ -277,14 +277,17 @@ def _sender_report(
     clock = clock_of(segment.source_id)
     if clock is None:
         return None
-    is_new = segment is not stream.reported_segment or clock.revision != stream.reported_revision
+    is_new = (segment.opening, clock.revision) != (
+        stream.reported_opening,
+        stream.reported_revision,
+    )
     if not is_new and now < stream.report_due:
         return None
     timestamp = clock.timestamp_at(now)
     if timestamp is None:
         return None
     stream.report_due = now + REPORT_INTERVAL_S
-    stream.reported_segment = segment
+    stream.reported_opening = segment.opening
     stream.reported_revision = clock.revision
     return rtcp.build_sender_report(
         stream.ssrc,

@@ -204,11 +204,11 @@ def fan_out(  # hot path
         if segment is not None:
             _send_batch(packets, (), stream, segment, plans, sender, buffer, stamp, counters)
             continue
-        before = forwarder.segment
+        before = forwarder.openings
         for segment, admitted in _admit_singly(packets, stream):
             chosen = tuple(packet.ext_seq for packet in admitted)
             _send_batch(admitted, chosen, stream, segment, plans, sender, buffer, stamp, counters)
-        if forwarder.segment is not before and forwarder.segment is not None:
+        if forwarder.openings != before and forwarder.segment is not None:
             stream.switches += 1
             switched.append(stream)
     counters.batches += 1

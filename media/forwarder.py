@@ -13,22 +13,36 @@ the highest number that any earlier one used, and takes nothing from before its 
 after its end. A packet that comes late is let through once, only into a hole of its own segment.
 So no outgoing number is used twice, and which source packet it stands for can be computed back
 (`locate`) from the short list of segments, without storage per packet.
+
+Temporal layers (`limit`, see `media/thinning.py`) are left out the same way: after packets that
+were left out, the stretch goes on as a further segment whose offset is that much smaller. Only
+packets that come in order are left out. What is missing keeps its number, whatever its layer turns
+out to be: so every hole that a viewer sees can be filled.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from media.media_clock import MediaClock
 from media.rtp import SourcePacket
+from media.thinning import EVERYTHING, Thinning
 
 MAX_HOLE: Final = 512
 """Packets. A wider gap is not repaired by retransmission: a new segment (video: key frame)."""
-MAX_SEGMENTS: Final = 16
-"""Segments kept for NACKs; older ones are far outside any retransmission ring."""
+MAX_SEGMENTS: Final = 64
+"""Segments kept for NACKs; older ones are outside any retransmission ring. Leaving out every other
+picture of 30 a second takes 15 a second."""
 _MIN_STEP_S: Final = {"audio": 0.02, "video": 1 / 30}
 """Least time between the last packet of a segment and the first of the next: one frame."""
+_MIN_CAPTURED_STEP_S: Final = 0.001
+"""The same when capture times say how far apart the two are: layers of one track capture the same
+instants, and a frame more at each switch would add up."""
+_MAX_DISAGREEMENT_S: Final = 1.0
+"""Capture times that differ this much from arrivals are not believed."""
 _MAX_STEP_TICKS: Final = 1 << 30
 """Longest step of the outgoing timestamp, so that it never looks like one backwards."""
 
@@ -40,6 +54,7 @@ class Feed:
     `cname` is the same for a seat's audio and video, so that the viewer keeps them in sync.
     `rtx_payload_type` is None without RTX. `red_payload_type` is the viewer's RED format for a
     source that sends RED, None when he has none: `payload_type` is his Opus, alone and in RED.
+    `clock` is the source's; between two exact ones of one publisher a switch keeps capture times.
     """
 
     source_id: int
@@ -48,6 +63,7 @@ class Feed:
     clock_rate: int
     cname: str
     red_payload_type: int | None = None
+    clock: MediaClock | None = field(default=None, compare=False, repr=False)
 
 
 class Segment:
@@ -55,7 +71,9 @@ class Segment:
 
     `out_start` is the first outgoing extended sequence number, `source_start` the first `ext_seq`,
     `first_ext_timestamp` the (incoming) timestamp it begins with. `formats` is the feed's payload
-    types in one number: viewers who have it in common get the same payloads.
+    types in one number: viewers who have it in common get the same payloads. `opening` counts the
+    segments that a key frame (audio: a packet) opened; those that go on after packets were left out
+    share it with the one before.
     """
 
     __slots__ = (
@@ -63,6 +81,7 @@ class Segment:
         "first_ext_timestamp",
         "formats",
         "keyidx_offset",
+        "opening",
         "out_start",
         "picture_id_offset",
         "seq_offset",
@@ -87,6 +106,16 @@ class Segment:
         self.picture_id_offset = 0
         self.tl0picidx_offset = 0
         self.keyidx_offset = 0
+        self.opening = 0
+
+    def go_on(self, source_start: int, shed: int, shed_pictures: int) -> Segment:
+        """The rest of the stretch from `source_start` on, before which packets were left out."""
+        rest = copy(self)
+        rest.source_start = source_start
+        rest.seq_offset -= shed
+        rest.out_start = source_start + rest.seq_offset
+        rest.picture_id_offset = (self.picture_id_offset - shed_pictures) & 0x7FFF
+        return rest
 
     @property
     def first_timestamp(self) -> int:
@@ -97,8 +126,9 @@ class Segment:
 class Forwarder:
     """Decides for each packet of any source whether, and as what, it goes out on one stream.
 
-    Commands: `point`, `pause`, `resume`, `restart`, `remove_source`. Then offer it every packet of
-    its source(s) with `admit`, or whole runs with `admit_run`, and send what gets a segment.
+    Commands: `point`, `limit`, `pause`, `resume`, `restart`, `remove_source`. Then offer it every
+    packet of its source(s) with `admit`, or whole runs with `admit_run`, and send what gets a
+    segment.
     While a video switch is pending the old source continues until a key frame of the new one
     starts, so both sources must be offered (`wants`). Audio switches at once.
 
@@ -107,19 +137,10 @@ class Forwarder:
     """
 
     __slots__ = (
-        "_expected",
-        "_first_seq",
-        "_first_timestamp",
-        "_is_video",
-        "_last",
-        "_last_segment",
-        "_missing",
-        "_paused",
-        "_segments",
-        "_target",
-        "late_drops",
-        "segment",
-    )
+        "_ahead_ticks", "_expected", "_first_seq", "_first_timestamp", "_is_video", "_last",
+        "_last_segment", "_limit", "_limit_meanwhile", "_missing", "_paused", "_segments",
+        "_target", "_thinning", "late_drops", "openings", "segment",
+    )  # fmt: skip
 
     def __init__(
         self, *, kind: Literal["audio", "video"], first_seq: int, first_timestamp: int
@@ -136,6 +157,10 @@ class Forwarder:
         self._segments: list[Segment] = []
         self._target: Feed | None = None
         self._paused = False
+        self.openings = 0
+        self._limit = self._limit_meanwhile = EVERYTHING
+        self._thinning: Thinning | None = None  # while some layers are left out of the open stretch
+        self._ahead_ticks = 0  # by which outgoing timestamps run ahead of capture times
 
     # --- commands ---
 
@@ -151,6 +176,20 @@ class Forwarder:
         self._target = feed
         if feed is None or not self._is_video:
             self._close()
+
+    def limit(self, max_temporal: int | None, *, meanwhile: int | None = None) -> None:
+        """Leave out temporal layers above `max_temporal` (None: nothing). `meanwhile` is the limit
+        of the old source while a switch is pending."""
+        self._limit = EVERYTHING if max_temporal is None else max_temporal
+        self._limit_meanwhile = EVERYTHING if meanwhile is None else meanwhile
+        segment = self.segment
+        if segment is None:
+            return
+        limit = self._limit if segment.feed is self._target else self._limit_meanwhile
+        if self._thinning is not None:
+            self._thinning.limit = limit
+        elif limit < EVERYTHING:
+            self._thinning = Thinning(limit, EVERYTHING)
 
     def pause(self) -> None:
         """Send nothing until `resume`; numbers go on where they stopped."""
@@ -183,6 +222,12 @@ class Forwarder:
     @property
     def is_paused(self) -> bool:
         return self._paused
+
+    @property
+    def max_temporal(self) -> int | None:
+        """The highest temporal layer that is let through, None: all."""
+        thinning = self._thinning
+        return None if thinning is None or thinning.limit >= EVERYTHING else thinning.limit
 
     @property
     def awaited_source(self) -> int | None:
@@ -225,7 +270,7 @@ class Forwarder:
         fan-out, and costs the same for one packet or sixty.
         """
         segment = self.segment
-        if segment is None or segment.feed is not self._target:
+        if segment is None or segment.feed is not self._target or self._thinning is not None:
             return None
         first = packets[0]
         if first.source_id != segment.source_id or first.ext_seq != self._expected:
@@ -264,30 +309,63 @@ class Forwarder:
 
     def _close(self) -> None:
         self.segment = None
+        self._thinning = None
         self._missing.clear()
 
     def _admit_open(self, packet: SourcePacket, segment: Segment) -> Segment | None:
         ahead = packet.ext_seq - self._expected
-        if ahead == 0:
-            self._expected += 1
-            self._last = packet
-            return segment
         if ahead < 0:
-            if packet.ext_seq in self._missing:
-                self._missing.discard(packet.ext_seq)
-                return segment
-            self.late_drops += 1
-            return None
+            return self._fill(packet)
         if ahead > MAX_HOLE:
             return self._reopen(packet)
+        if ahead:
+            segment = self._go_on(segment, self._expected)
+            self._note_missing(packet)
+        self._expected = packet.ext_seq + 1
+        thinning = self._thinning
+        if thinning is not None:
+            assert self._last is not None, "an open segment began with a packet"
+            if thinning.sheds(packet, self._last):
+                return None
+            segment = self._go_on(segment, packet.ext_seq)
+            if thinning.is_over:
+                self._thinning = None
+        self._last = packet
+        self._last_segment = segment
+        return segment
+
+    def _fill(self, packet: SourcePacket) -> Segment | None:
+        """The segment of a late packet, if it is missing in one of the open stretch."""
+        if packet.ext_seq in self._missing:
+            self._missing.discard(packet.ext_seq)
+            for segment in reversed(self._segments):
+                if segment.opening != self.openings:
+                    break
+                if packet.ext_seq >= segment.source_start:
+                    return segment
+        self.late_drops += 1
+        return None
+
+    def _note_missing(self, packet: SourcePacket) -> None:
         missing = self._missing
         missing.update(range(self._expected, packet.ext_seq))
         if len(missing) > MAX_HOLE:
             for old in sorted(missing)[:-MAX_HOLE]:
                 missing.discard(old)
-        self._expected = packet.ext_seq + 1
-        self._last = packet
-        return segment
+
+    def _go_on(self, segment: Segment, source_start: int) -> Segment:
+        """The open segment from `source_start` on: another one if packets were left out before."""
+        thinning = self._thinning
+        if thinning is None or not thinning.shed:
+            return segment
+        rest = self.segment = segment.go_on(source_start, *thinning.take_shed())
+        self._keep(rest)
+        return rest
+
+    def _keep(self, segment: Segment) -> None:
+        self._segments.append(segment)
+        if len(self._segments) > MAX_SEGMENTS:
+            del self._segments[:-MAX_SEGMENTS]
 
     def _reopen(self, packet: SourcePacket) -> Segment | None:
         target = self._target
@@ -305,21 +383,43 @@ class Forwarder:
             segment = Segment(feed, packet, self._first_seq, self._first_timestamp)
         else:
             out_start = last.ext_seq + previous.seq_offset + 1
-            timestamp = last.peak_timestamp + previous.timestamp_offset + self._step(feed, packet)
+            step = self._step(feed, packet, last, previous)
+            timestamp = last.peak_timestamp + previous.timestamp_offset + step
             segment = Segment(feed, packet, out_start, timestamp)
             _continue_vp8(segment, packet, last, previous)
+        self.openings += 1
+        segment.opening = self.openings
         self.segment = self._last_segment = segment
-        self._segments.append(segment)
-        del self._segments[:-MAX_SEGMENTS]
+        self._keep(segment)
+        if self._limit < EVERYTHING:
+            self._thinning = Thinning(self._limit, self._limit)
         self._last = packet
         self._expected = packet.ext_seq + 1
         return segment
 
-    def _step(self, feed: Feed, packet: SourcePacket) -> int:
-        assert self._last is not None, "a step needs a packet before it"
-        elapsed_s = packet.arrival - self._last.arrival
-        least_s = _MIN_STEP_S["video" if self._is_video else "audio"]
-        return min(round(max(elapsed_s, least_s) * feed.clock_rate), _MAX_STEP_TICKS)
+    def _step(self, feed: Feed, packet: SourcePacket, last: SourcePacket, previous: Segment) -> int:
+        """Ticks from the last packet of the old segment to the first one of the new."""
+        arrived_s = packet.arrival - last.arrival
+        captured_s = _captured_s(feed, packet, last, previous)
+        if captured_s is None or abs(captured_s - arrived_s) > _MAX_DISAGREEMENT_S:
+            self._ahead_ticks = 0
+            least_s = _MIN_STEP_S["video" if self._is_video else "audio"]
+            return min(round(max(arrived_s, least_s) * feed.clock_rate), _MAX_STEP_TICKS)
+        due = round(captured_s * feed.clock_rate) - self._ahead_ticks
+        step = max(due, round(_MIN_CAPTURED_STEP_S * feed.clock_rate))
+        self._ahead_ticks = step - due
+        return step
+
+
+def _captured_s(
+    feed: Feed, packet: SourcePacket, last: SourcePacket, previous: Segment
+) -> float | None:
+    """The time between the captures of two packets of one publisher's sources, None if unknown."""
+    new, old = feed.clock, previous.feed.clock
+    if new is None or old is None or new is old or not new.agrees_with(old):
+        return None
+    captured, before = new.capture_time(packet.ext_timestamp), old.capture_time(last.peak_timestamp)
+    return None if captured is None or before is None else captured - before
 
 
 def _continue_vp8(

@@ -116,6 +116,10 @@ class MediaClock:
         self.is_exact = False
         self.revision += 1
 
+    def agrees_with(self, other: MediaClock) -> bool:
+        """Whether both are exact and their errors the same: sources of one publisher."""
+        return self.is_exact and other.is_exact and self._publisher is other._publisher
+
     def capture_time(self, ext_timestamp: int) -> float | None:
         """When this timestamp was captured; None before the first packet."""
         if self.is_exact:

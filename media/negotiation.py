@@ -7,18 +7,21 @@ because its source may change codec without a new offer (DESIGN 3.3).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from media.codecs import Codec, choose_play_codecs, choose_publish_codec, red_blocks
 from media.errors import OfferRefused
+from media.layer import MAX_LAYERS
 from media.sdp import Extension, Offer, OfferSection, publisher_extensions, viewer_extensions
 from media.sdp.answer import TWCC
-from media.sdp.extensions import TRANSPORT_WIDE_CC
+from media.sdp.extensions import STREAM_ID, TRANSPORT_WIDE_CC
 from media.seam import CodecPolicy, Kind, Source
 
 MAX_PUBLISHED: Final[dict[Kind, int]] = {"audio": 1, "video": 1}
+_RID: Final = re.compile(r"[A-Za-z0-9_-]{1,16}")  # RFC 8851 §10; see `stream_id.MAX_RID_BYTES`
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,8 @@ class PublishedSection:
     source: Source
     codec: Codec
     extensions: tuple[Extension, ...]
+    rids: tuple[str, ...] = ()
+    """The encodings of simulcast that we take, in the order of the offer; empty without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +72,8 @@ def negotiate_publish(
         formats = (codec,) if blocks is None else (codec, blocks)
         has_twcc = any(TWCC in each.feedback for each in formats)
         extensions = publisher_extensions(section.extensions, has_twcc=has_twcc)
-        accepted.append(PublishedSection(section, kind, source, codec, extensions))
+        rids = choose_rids(section)
+        accepted.append(PublishedSection(section, kind, source, codec, extensions, rids))
     if not accepted:
         raise OfferRefused("bad_sdp", "The offer sends nothing.")
     for kind, most in MAX_PUBLISHED.items():
@@ -76,6 +82,19 @@ def negotiate_publish(
     if len({each.source for each in accepted}) < len(accepted):
         raise OfferRefused("bad_sdp", "Two m-lines name the same source.")
     return tuple(accepted)
+
+
+def choose_rids(section: OfferSection) -> tuple[str, ...]:
+    """The encodings to take of an offer of simulcast (RFC 8853 §5.3): the first `MAX_LAYERS` that
+    have an `a=rid`. What an answer leaves out a browser does not send. Empty when there are not two
+    of them, or when packets could not say which they are: then one stream comes, as without."""
+    uris = {each.uri for each in section.extensions}
+    if section.kind != "video" or STREAM_ID not in uris:
+        return ()
+    declared = set(section.rids)
+    rids = [rid for rid in dict.fromkeys(section.simulcast_send) if rid in declared]
+    taken = [rid for rid in rids if _RID.fullmatch(rid)][:MAX_LAYERS]
+    return tuple(taken) if len(taken) > 1 else ()
 
 
 def twcc_id(accepted: Iterable[PublishedSection]) -> int | None:

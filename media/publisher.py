@@ -1,7 +1,8 @@
 """A publisher's side: one transport, and the tracks that come in on it.
 
-Routes a decrypted packet to its track by SSRC, or by payload type while the SSRC is new (offers
-of FFmpeg and of simulcast name none; within one bundle a payload type belongs to one m-line).
+Routes a decrypted packet to its layer by SSRC. While the SSRC is new (offers of FFmpeg and of
+simulcast name none) the payload type tells the track (within one bundle it belongs to one m-line),
+and of a track with several layers the rid in the packet tells which.
 """
 
 from __future__ import annotations
@@ -16,12 +17,15 @@ from media.errors import RemoteProtocolError
 from media.layer import Layer
 from media.peer import Peer
 from media.rtp import SourcePacket, peek_ssrc_untrusted
+from media.sdp.extensions import REPAIRED_STREAM_ID, STREAM_ID
 from media.seam import PeerId, TrackInfo
+from media.stream_id import read_stream_id_untrusted
 from media.transport import PeerTransport
 from media.twcc import TwccReporter, peek_transport_seq_untrusted
 
 MAX_SSRCS: Final = 16
-"""SSRCs one publisher may use in its life: media and RTX of two tracks, with restarts."""
+"""SSRCs one publisher may use in its life: media and RTX of audio and of three layers of video,
+with restarts."""
 
 
 class PublishedTrack:
@@ -122,12 +126,21 @@ class Publisher(Peer):
     def _learn(self, plain: bytes) -> Layer | None:
         """Whose packet it is that comes with a new SSRC."""
         track = self._by_payload_type.get(plain[1] & 0x7F)
-        layer = track.layers[0] if track is not None else None
+        layer = self._layer_named(plain, track) if track is not None else None
         if layer is None or len(self._by_ssrc) >= MAX_SSRCS:
             self.drop("unknown_ssrc")
             return None
         self._by_ssrc[peek_ssrc_untrusted(plain)] = layer
         return layer
+
+    def _layer_named(self, plain: bytes, track: PublishedTrack) -> Layer | None:
+        if len(track.layers) == 1:
+            return track.layers[0]
+        ids = track.layers[0].source.options.extension_ids
+        named = read_stream_id_untrusted(
+            plain, ids.get(STREAM_ID, 0), ids.get(REPAIRED_STREAM_ID, 0)
+        )
+        return next((layer for layer in track.layers if layer.rid == named.rid), None)
 
     def receive_rtcp(self, data: bytes, now: float) -> None:
         """Open and take one SRTCP datagram: sender reports matter, the rest is for viewers."""

@@ -163,15 +163,16 @@ def _viewer_stats(peer: Viewer) -> PeerStats:
 def _slot_stats(slot: ViewerSlot) -> SlotStats:
     stats = slot.stream.stats()
     track, shown = slot.track, slot.shown
-    layer = None
+    layer = temporal = None
     if track is not None and shown is not None:
         layer = layer_name(track.layers.index(shown), len(track.layers))
+        temporal = slot.stream.forwarder.max_temporal
     return SlotStats(
         mid=slot.mid,
         track_id=track.info.track_id if track is not None else None,
         size=slot.size,
         layer=layer,
-        temporal=None,
+        temporal=temporal,
         limited_by=wanted_layers(slot).limited_by,
         bitrate_bps=slot.rate.bps,
         packets=stats.packets,

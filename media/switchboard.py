@@ -132,9 +132,9 @@ class Switchboard:
         slot.apply_pause()
         choice = wanted_layers(slot)
         if choice.layer is not None:
-            slot.follow(choice.layer)
+            slot.follow(choice.layer, choice.max_temporal)
         elif slot.track is not None and slot.layer not in slot.track.layers:
-            slot.follow(slot.track.layers[0])  # so that what comes next is known
+            slot.follow(slot.track.layers[0], None)  # so that what comes next is known
         self._offer(slot)
         self.awake(slot, now)
 

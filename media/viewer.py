@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from aiortc.rtp import RtcpRrPacket, RtcpRtpfbPacket, RtcpSrPacket
+from aiortc.rtp import RtcpReceiverInfo, RtcpRrPacket, RtcpRtpfbPacket, RtcpSrPacket
 
 from media import rtcp
 from media.codecs import Codec, find_red
@@ -98,8 +98,11 @@ class ViewerSlot:
         """Set what the viewer's bandwidth allows (see `Budget`)."""
         self.budget = Budget(layer, max_temporal)
 
-    def follow(self, layer: Layer) -> None:
-        """Get the track from this layer of it; from the one shown until its key frame."""
+    def follow(self, layer: Layer, max_temporal: int | None) -> None:
+        """Get the track from this layer of it, without temporal layers above `max_temporal`.
+
+        Until its key frame the layer shown goes on; if that is a higher one, with its base layer
+        alone, for it is too much."""
         track, codec = self.track, self.codec
         assert track is not None, "a layer is followed of a track"
         assert codec is not None, "a track comes with its codec"
@@ -113,8 +116,12 @@ class ViewerSlot:
                 clock_rate=codec.clock_rate,
                 cname=track.cname,
                 red_payload_type=red.payload_type if red is not None else None,
+                clock=layer.source.clock,
             )
         )
+        shown = self.shown
+        is_down = shown is not None and track.layers.index(shown) > track.layers.index(layer)
+        self.stream.forwarder.limit(max_temporal, meanwhile=0 if is_down else max_temporal)
 
     def apply_pause(self) -> None:
         """Make the forwarder follow the slot's pause, size and budget, and the track's mute."""
@@ -154,8 +161,10 @@ class Viewer(Peer):
         compact_now: int,
         on_nack: Callable[[OutStream, list[int]], None],
         on_keyframe: Callable[[ViewerSlot], None],
+        on_report: Callable[[OutStream, RtcpReceiverInfo], None],
+        on_estimate: Callable[[int], None],
     ) -> None:
-        """Take one SRTCP datagram: reports and estimates are kept, requests are handed on.
+        """Take one SRTCP datagram: reports and estimates are kept and handed on, requests, too.
 
         `compact_now` is the middle of our NTP time now (RFC 3550 §6.4.1)."""
         for packet in self.open_rtcp(data):
@@ -164,21 +173,21 @@ class Viewer(Peer):
                     stream = self.downlink.streams.get(report.ssrc)
                     if stream is not None:
                         stream.handle_report(report, compact_now)
+                        on_report(stream, report)
             elif isinstance(packet, RtcpRtpfbPacket) and rtcp.is_nack(packet):
                 self.nacks_in += 1
                 stream = self.downlink.streams.get(packet.media_ssrc)
                 if stream is not None:
                     on_nack(stream, packet.lost)
+            elif (estimate := rtcp.remb_bps(packet)) is not None:
+                self.downlink.estimate_bps = estimate
+                on_estimate(estimate)
             else:
-                self._receive_feedback(packet, on_keyframe)
+                self._receive_request(packet, on_keyframe)
 
-    def _receive_feedback(
+    def _receive_request(
         self, packet: AnyRtcpPacket, on_keyframe: Callable[[ViewerSlot], None]
     ) -> None:
-        estimate = rtcp.remb_bps(packet)
-        if estimate is not None:
-            self.downlink.estimate_bps = estimate
-            return
         wanted = rtcp.fir_ssrcs(packet)
         if rtcp.is_pli(packet):
             wanted = [packet.media_ssrc]  # type: ignore[union-attr]  # is_pli narrowed it

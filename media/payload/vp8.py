@@ -18,15 +18,19 @@ class Vp8Descriptor:
     """One descriptor. Absent fields are -1. `size_bytes` is its length on the wire.
 
     `ext_picture_id` is the picture id unwrapped by the source's track (as received until then).
+    `starts_picture`: the first packet of a picture. `is_layer_sync` is the Y bit: the picture needs
+    none but the base layer, so a decoder may begin its temporal layer (`tid`) here.
     """
 
     __slots__ = (
         "ext_picture_id",
         "is_keyframe_start",
+        "is_layer_sync",
         "keyidx",
         "picture_id",
         "picture_id_bits",
         "size_bytes",
+        "starts_picture",
         "tid",
         "tl0picidx",
     )
@@ -40,6 +44,8 @@ class Vp8Descriptor:
         self.tid = -1
         self.keyidx = -1
         self.is_keyframe_start = False
+        self.starts_picture = False
+        self.is_layer_sync = False
 
 
 def parse_descriptor_untrusted(payload: bytes) -> Vp8Descriptor:
@@ -61,6 +67,7 @@ def parse_descriptor_untrusted(payload: bytes) -> Vp8Descriptor:
                 position += 1
                 if flags & 0x20:
                     descriptor.tid = layers >> 6
+                    descriptor.is_layer_sync = layers & 0x20 != 0
                 if flags & 0x10:
                     descriptor.keyidx = layers & 0x1F
     except IndexError:
@@ -68,6 +75,7 @@ def parse_descriptor_untrusted(payload: bytes) -> Vp8Descriptor:
     descriptor.size_bytes = position
     # S bit, partition 0, and the P bit of the frame header (RFC 7741 §4.3) clear: a key frame.
     if first & 0x17 == 0x10 and position < len(payload):
+        descriptor.starts_picture = True
         descriptor.is_keyframe_start = payload[position] & 0x01 == 0
     return descriptor
 

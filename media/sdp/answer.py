@@ -62,6 +62,8 @@ class AnswerSection:
     codecs: tuple[Codec, ...]
     extensions: tuple[Extension, ...] = ()
     stream: OutStream | None = None
+    rids: tuple[str, ...] = ()
+    """Encodings of simulcast that we receive (RFC 8853 §5.3), in the order of the offer."""
 
 
 def build_answer(
@@ -132,6 +134,10 @@ def _accepted(
     feedback = ANSWERED_FEEDBACK | {TWCC} if numbers else ANSWERED_FEEDBACK
     for codec in decision.codecs:
         yield from _codec(section.kind, codec, feedback)
+    for rid in decision.rids:
+        yield f"a=rid:{rid} recv"
+    if decision.rids:
+        yield f"a=simulcast:recv {';'.join(decision.rids)}"
     if decision.stream is not None:
         yield from _stream(decision.stream)
 

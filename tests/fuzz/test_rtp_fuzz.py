@@ -19,6 +19,7 @@ from media.rtp import (
     read_extensions_untrusted,
 )
 from media.source_track import SourceOptions, SourceTrack
+from media.stream_id import MAX_RID_BYTES, read_stream_id_untrusted
 from media.twcc import peek_transport_seq_untrusted
 from tests.support.rtp_kit import rtp_bytes, vp8_payload
 
@@ -59,6 +60,17 @@ def test_any_bytes_parse_or_are_refused(data: bytes) -> None:
         ExtensionReader({"urn:ietf:params:rtp-hdrext:sdes:mid": 1}).read_untrusted(data, header)
     except RemoteProtocolError:
         return
+
+
+@settings(max_examples=500, deadline=None)
+@given(packets, st.integers(0, 255), st.integers(0, 255))
+def test_any_bytes_name_an_encoding_or_none(data: bytes, rid_id: int, repaired_id: int) -> None:
+    try:
+        named = read_stream_id_untrusted(data, rid_id, repaired_id)
+    except RemoteProtocolError:
+        return
+    assert named.rid.isascii()
+    assert len(named.rid) <= MAX_RID_BYTES
 
 
 @pytest.mark.parametrize("codec", ["vp8", "h264", "vp9", "av1", "opus"])

@@ -8,12 +8,12 @@ from typing import Final
 
 from media.certificate import Certificate
 from media.rtp import ABS_SEND_TIME_URI, AUDIO_LEVEL_URI, MID_URI
-from media.sdp.extensions import TRANSPORT_WIDE_CC
+from media.sdp.extensions import REPAIRED_STREAM_ID, STREAM_ID, TRANSPORT_WIDE_CC
 from tests.support.dtls_pair import ANY_DAY
 
 AUDIO_PT, VP8_PT, VP8_RTX_PT, H264_PT, H264_RTX_PT = 111, 96, 97, 102, 103
 RED_PT = 63
-MID_ID, AUDIO_LEVEL_ID, SEND_TIME_ID, TWCC_ID = 1, 2, 3, 5
+MID_ID, AUDIO_LEVEL_ID, SEND_TIME_ID, TWCC_ID, RID_ID, REPAIRED_RID_ID = 1, 2, 3, 5, 6, 7
 
 # A key costs milliseconds and says nothing about the plane: all clients show one certificate.
 CLIENT_CERTIFICATE: Final = Certificate.generate(ANY_DAY)
@@ -41,6 +41,10 @@ class OfferText:
     ufrag: str = "clientUfrag"
     pwd: str = "clientPassword0123456789"
     ssrcs: dict[str, tuple[int, int]] = field(default_factory=dict)
+    rids: tuple[str, ...] = ()
+    """Offer simulcast of video with these encodings (RFC 8853)."""
+    names_streams: bool = True
+    """With `rids`: offer the header extensions that tell packets of one from those of another."""
 
     def __str__(self) -> str:
         lines = ["v=0", "o=- 1 1 IN IP4 0.0.0.0", "s=-", "t=0 0"]
@@ -111,3 +115,10 @@ class OfferText:
             if self.rtx:
                 yield f"a=rtpmap:{rtx} rtx/90000"
                 yield f"a=fmtp:{rtx} apt={media}"
+        if self.rids and self.names_streams:
+            yield f"a=extmap:{RID_ID} {STREAM_ID}"
+            yield f"a=extmap:{REPAIRED_RID_ID} {REPAIRED_STREAM_ID}"
+        for rid in self.rids:
+            yield f"a=rid:{rid} send"
+        if self.rids:
+            yield f"a=simulcast:send {';'.join(self.rids)}"

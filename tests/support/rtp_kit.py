@@ -68,6 +68,7 @@ def vp8_payload(
     long_id: bool = True,
     tl0picidx: int | None = None,
     tid: int | None = None,
+    sync: bool = False,
     keyidx: int | None = None,
     body: bytes = b"frame",
 ) -> bytes:
@@ -83,7 +84,7 @@ def vp8_payload(
         fields += bytes((tl0picidx & 0xFF,))
     if tid is not None or keyidx is not None:
         flags |= (0x20 if tid is not None else 0) | (0x10 if keyidx is not None else 0)
-        fields += bytes(((tid or 0) << 6 | ((keyidx or 0) & 0x1F),))
+        fields += bytes(((tid or 0) << 6 | sync << 5 | ((keyidx or 0) & 0x1F),))
     first = (0x80 if flags else 0) | (0x10 if start else 0)
     head = bytes((first, flags)) + fields if flags else bytes((first,))
     return head + bytes((0x00 if keyframe else 0x01,)) + body

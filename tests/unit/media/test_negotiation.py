@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from media.errors import OfferRefused
-from media.negotiation import negotiate_play, negotiate_publish, twcc_id
+from media.negotiation import choose_rids, negotiate_play, negotiate_publish, twcc_id
 from media.sdp import Offer, parse_offer_untrusted
 from media.sdp.extensions import TRANSPORT_WIDE_CC
 from media.seam import CodecPolicy, Source
@@ -119,3 +119,30 @@ def test_red_counts_by_the_feedback_of_its_opus() -> None:
 def test_a_viewer_is_never_offered_transport_wide_numbers() -> None:
     slots = negotiate_play(play(twcc=True), max_audio=1, max_video=1, policy=CodecPolicy())
     assert all(each.uri != TRANSPORT_WIDE_CC for slot in slots for each in slot.extensions)
+
+
+# --- simulcast ------------------------------------------------------------------------------------
+
+
+def rids(**changes: object) -> tuple[str, ...]:
+    return choose_rids(publish(**changes).sections[-1])
+
+
+def test_up_to_three_encodings_are_taken_in_the_order_of_the_offer() -> None:
+    assert rids(rids=("f", "h", "q")) == ("f", "h", "q")
+    assert rids(rids=("a", "b")) == ("a", "b")
+    assert rids(rids=("a", "b", "c", "d")) == ("a", "b", "c")
+
+
+def test_what_is_no_simulcast_comes_as_one_stream() -> None:
+    assert rids() == ()
+    assert rids(rids=("a",)) == ()
+    assert rids(rids=("a", "a")) == ()
+    assert rids(rids=("a", "b"), names_streams=False) == (), "packets could not say which"
+    assert rids(rids=("a", "x" * 17)) == ()
+
+
+def test_an_encoding_without_its_own_line_is_left_out() -> None:
+    text = str(OfferText(direction="sendonly", rids=("a", "b", "c")))
+    offer = parse_offer_untrusted(text.replace("a=rid:b send\r\n", ""))
+    assert choose_rids(offer.sections[-1]) == ("a", "c")

@@ -77,3 +77,19 @@ def test_short_picture_ids_grow_to_long_ones(number: int) -> None:
     after = parse_descriptor_untrusted(grown)
     assert (after.picture_id, after.picture_id_bits) == (128 + number, 15)
     assert len(grown) == len(payload) + 1
+
+
+@pytest.mark.parametrize("sync", [False, True])
+@pytest.mark.parametrize("start", [False, True])
+def test_the_sync_bit_and_the_first_packet_of_a_picture_are_read(sync: bool, start: bool) -> None:
+    descriptor = parse_descriptor_untrusted(vp8_payload(tid=2, sync=sync, start=start))
+    assert descriptor.is_layer_sync is sync
+    assert descriptor.starts_picture is start
+
+
+def test_the_sync_bit_survives_another_numbering() -> None:
+    payload = vp8_payload(picture_id=5, tl0picidx=6, tid=1, sync=True)
+    again = parse_descriptor_untrusted(
+        renumber(payload, parse_descriptor_untrusted(payload), 9, 1, 0)
+    )
+    assert (again.picture_id, again.tl0picidx, again.tid, again.is_layer_sync) == (14, 7, 1, True)
