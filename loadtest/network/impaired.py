@@ -10,6 +10,7 @@ from typing import Literal
 from loadtest.network import netem
 from loadtest.network.conditions import Conditions, LinkConditions
 from loadtest.network.counts import LinkCounts
+from loadtest.network.errors import NetworkError
 from loadtest.network.iproute import to_its_end
 from loadtest.network.link_process import LinkProcess
 from loadtest.network.namespace import Namespace
@@ -30,6 +31,8 @@ class ImpairedNetwork:
     how: How
     counters: Callable[[], Awaitable[LinkCounts]]
     """What the link did so far; after its end, what it did. Raises `NetworkError`."""
+    change: Callable[[LinkConditions], Awaitable[None]]
+    """Give it other conditions from now on; ours only: with netem it raises `NetworkError`."""
     pid: int | None = None
     """Of the link's own process, part of what the tester costs; None: it is the kernel's work."""
 
@@ -73,10 +76,15 @@ async def _by_tun(
                 gateway_address=subnet.outside,
                 how="tun",
                 counters=process.counts,
+                change=process.change,
                 pid=pid,
             )
         finally:
             await process.stop()
+
+
+async def _unchangeable(_: LinkConditions) -> None:
+    raise NetworkError("netem's conditions stay as they are; take how='tun'")
 
 
 @contextlib.asynccontextmanager
@@ -97,6 +105,7 @@ async def _by_netem(
                 gateway_address=link.outside_address,
                 how="netem",
                 counters=counters,
+                change=_unchangeable,
             )
         finally:
             last = await counters()

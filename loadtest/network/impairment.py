@@ -44,13 +44,8 @@ class Impairment(Generic[Packet]):
     """
 
     def __init__(self, conditions: Conditions, rng: random.Random) -> None:
-        self.conditions = conditions
         self._rng = rng
-        self._loss = LossModel(conditions.loss, conditions.burst, rng)
-        self._rate_bps = conditions.rate_bps
-        self._queue_s = conditions.queue_ms / 1000
-        self._delay_s = conditions.delay_ms / 1000
-        self._wander = Wander(conditions.jitter_ms / 1000, rng)
+        self._set(conditions)
         self._free_at = 0.0
         """When the last bit of all that is queued is sent."""
         self._under_way: list[tuple[float, int, Packet]] = []
@@ -58,6 +53,21 @@ class Impairment(Generic[Packet]):
         self._newest_out = -1
         self._in = self._lost = self._queue_dropped = self._duplicated = 0
         self._reordered = self._out = 0
+
+    def _set(self, conditions: Conditions) -> None:
+        self.conditions = conditions
+        self._loss = LossModel(conditions.loss, conditions.burst, self._rng)
+        self._rate_bps = conditions.rate_bps
+        self._queue_s = conditions.queue_ms / 1000
+        self._delay_s = conditions.delay_ms / 1000
+        self._wander = Wander(conditions.jitter_ms / 1000, self._rng)
+
+    def change(self, conditions: Conditions, now: float) -> None:
+        """Other conditions for what enters from now on; what is under way arrives as it was to.
+        With another rate nothing waits for what the old one held."""
+        if conditions.rate_bps != self._rate_bps:
+            self._free_at = min(self._free_at, now)
+        self._set(conditions)
 
     def take(self, packet: Packet, length_bytes: int, now: float) -> None:  # hot path
         """A packet enters; `length_bytes` is what it costs of the rate."""

@@ -18,7 +18,7 @@ from loadtest.network.names import interface_names
 from loadtest.network.namespace import Namespace
 from loadtest.network.subnet import Subnet
 from loadtest.network.tun import MTU_BYTES, QUEUE_PACKETS, open_tun
-from loadtest.network.tun_link import arguments_for, counts_from
+from loadtest.network.tun_link import arguments_for, counts_from, text_of
 from loadtest.network.veth import configure
 
 _ANSWER_S: Final = 20.0
@@ -66,8 +66,17 @@ class LinkProcess:
         configure(self._namespace, self._inside_name, self._outside_name, self._subnet)
         return inside, outside
 
+    async def change(self, conditions: LinkConditions) -> None:
+        """These hold when it returns. Raises `NetworkError` when the link is gone."""
+        if self._process is None:
+            raise NetworkError("the link is not up")
+        await self._ask(text_of(conditions))
+
     async def counts(self) -> LinkCounts:
         """Now, or the last ones when the link is gone. Raises `NetworkError` when it died."""
+        return await self._ask("")
+
+    async def _ask(self, line: str) -> LinkCounts:
         process = self._process
         if process is None:
             if self._last is None:
@@ -76,7 +85,7 @@ class LinkProcess:
         assert process.stdin is not None, "start() asks for a pipe"
         async with self._asking:
             with contextlib.suppress(ConnectionError):  # the missing answer tells
-                process.stdin.write(b"\n")
+                process.stdin.write(f"{line}\n".encode())
                 self._unread += 1
                 await process.stdin.drain()
             counts = await self._answer(process)

@@ -101,10 +101,10 @@ def impair(link: Link, conditions: LinkConditions) -> None:
     no_link_local(*inside, name=DOWNLINK)
     ip(*inside, "link", "set", DOWNLINK, "up")
     tc(*inside, "qdisc", "add", "dev", link.inside_name, "handle", "ffff:", "ingress")
-    # u32 that matches everything: not every kernel has matchall.
+    # What this machine sends to groups (Chromium does, on every interface) is not of the link.
     tc(
         *(*inside, "filter", "add", "dev", link.inside_name, "parent", "ffff:", "protocol", "ip"),
-        *("u32", "match", "u32", "0", "0"),
+        *("u32", "match", "ip", "dst", f"{link.inside_address}/32"),
         *("action", "mirred", "egress", "redirect", "dev", DOWNLINK),
     )
     for device, wanted in (

@@ -4,7 +4,7 @@
 
 A process of its own, so that it takes no time from the event loop that measures. It answers each
 line on stdin with a line of JSON (`LinkCounts`) on stdout, and ends with a last one when stdin
-does. It dies with its parent.
+does; a line that is not empty names other conditions from now on. It dies with its parent.
 """
 
 from __future__ import annotations
@@ -31,6 +31,10 @@ _READ_BYTES: Final = VNET_HEADER_BYTES + MTU_BYTES
 _READ_AT_MOST: Final = 256
 """Packets of one direction before the other one gets its turn: about 1 ms."""
 _STDIN: Final = 0
+_DESTINATION: Final = slice(VNET_HEADER_BYTES + 16, VNET_HEADER_BYTES + 20)
+"""Where an IPv4 packet says whereto (RFC 791 §3.1)."""
+_GROUPS: Final = b"\xe0"
+"""224.0.0.0: groups and the broadcast have this address or a higher one."""
 
 
 class Lane:
@@ -44,14 +48,15 @@ class Lane:
         """Packets that the kernel did not take."""
 
     def read(self) -> None:  # hot path
-        """Take what waits, as far as it is IPv4."""
+        """Take what waits, as far as it is IPv4 to somebody. To groups any program of this machine
+        may send, Chromium does on every interface, and it is nobody's traffic here."""
         take, source, clock = self.impairment.take, self.source, time.monotonic
         for _ in range(_READ_AT_MOST):
             try:
                 packet = os.read(source, _READ_BYTES)
             except BlockingIOError:
                 return
-            if packet[VNET_HEADER_BYTES] >> 4 == 4:
+            if packet[VNET_HEADER_BYTES] >> 4 == 4 and packet[_DESTINATION] < _GROUPS:
                 take(packet, len(packet) - VNET_HEADER_BYTES, clock())
 
     def write(self, now: float) -> None:  # hot path
@@ -69,6 +74,7 @@ class TunLink:
     def __init__(self, inside: int, outside: int, conditions: LinkConditions, seed: int) -> None:
         self._down = Lane(outside, inside, conditions.downlink, f"{seed} downlink")
         self._up = Lane(inside, outside, conditions.uplink, f"{seed} uplink")
+        self._asked = b""
 
     def run(self) -> None:
         """Until stdin ends."""
@@ -83,33 +89,46 @@ class TunLink:
                 lane.write(time.monotonic())
             if _STDIN in readable:
                 asked = os.read(_STDIN, 4096)
-                self._print(asked.count(b"\n") if asked else 1)
+                self._answer(asked or b"\n")
                 if not asked:
                     return
+
+    def _answer(self, asked: bytes) -> None:
+        *lines, self._asked = (self._asked + asked).split(b"\n")
+        for line in lines:
+            if line:
+                conditions, now = conditions_from(line.decode()), time.monotonic()
+                self._down.impairment.change(conditions.downlink, now)
+                self._up.impairment.change(conditions.uplink, now)
+            self._print()
 
     def _wait_s(self) -> float | None:
         deadlines = (lane.impairment.next_deadline() for lane in (self._down, self._up))
         soonest = min((at for at in deadlines if at is not None), default=None)
         return None if soonest is None else max(0.0, soonest - time.monotonic())
 
-    def _print(self, times: int) -> None:
+    def _print(self) -> None:
         counts = LinkCounts(
             downlink=self._down.impairment.counts(),
             uplink=self._up.impairment.counts(),
             overrun=self._down.refused + self._up.refused,
             cpu_s=time.process_time(),
         )
-        for _ in range(times):
-            print(json.dumps(dataclasses.asdict(counts)), flush=True)
+        print(json.dumps(dataclasses.asdict(counts)), flush=True)
 
 
 def arguments_for(inside: int, outside: int, conditions: LinkConditions, seed: int) -> list[str]:
     """The command line that `main` reads."""
     return [
         *("--inside", str(inside), "--outside", str(outside), "--seed", str(seed)),
-        *("--conditions", json.dumps(dataclasses.asdict(conditions))),
+        *("--conditions", text_of(conditions)),
         *("--parent", str(os.getpid())),
     ]
+
+
+def text_of(conditions: LinkConditions) -> str:
+    """One line; `conditions_from` reads it."""
+    return json.dumps(dataclasses.asdict(conditions))
 
 
 def conditions_from(text: str) -> LinkConditions:

@@ -44,6 +44,7 @@ SHAPER_BURST_BYTES = 3_200
 # udp(7), socket(7); Python does not name them.
 SOL_UDP, UDP_SEGMENT = 17, 103
 SO_RCVBUFFORCE, SO_TIMESTAMPNS = 33, 35
+MDNS: Final = ("224.0.0.251", 5353)
 STAMP: Final = struct.Struct("!Id")
 """Number, and wall time of sending in seconds."""
 TIMESPEC: Final = struct.Struct("@qq")
@@ -131,15 +132,16 @@ async def settled(network: ImpairedNetwork, way: Way, sent: int) -> ImpairmentCo
 async def carry(
     network: ImpairedNetwork, way: Way, count: int
 ) -> tuple[list[Arrival], ImpairmentCounts]:
-    """Send so many packets that way; what arrived, and what the link says."""
+    """Send so many packets that way; what arrived, and what the link says of all its time."""
     ends = Ends.of(network, way)
+    before = getattr(await network.counters(), way)
     try:
         for number in range(count):
             ends.send(number)
             if number % TOGETHER == 0:
                 assert (await network.counters()).overrun == 0
-        counts = await settled(network, way, count)
-        return ends.take_all(counts.packets_out), counts
+        counts = await settled(network, way, before.packets_in + count)
+        return ends.take_all(counts.packets_out - before.packets_out), counts
     finally:
         ends.close()
 
@@ -238,6 +240,32 @@ async def test_a_train_is_impaired_packet_by_packet(how: How, way: Way) -> None:
             ends.close()
     assert counts == ImpairmentCounts(packets_in=10, packets_out=10)
     assert [arrival.number for arrival in arrived] == list(range(10))
+
+
+@pytest.mark.parametrize("how", HOWS)
+async def test_what_others_send_to_groups_is_not_of_the_link(how: How) -> None:
+    """As Chromium does on every interface it finds, and the kernel for whoever joins a group."""
+    async with impaired(Conditions(), SEED, how=how) as network:
+        with socket.socket(type=socket.SOCK_DGRAM) as other:
+            interface = socket.inet_aton(network.gateway_address)
+            group = socket.inet_aton(MDNS[0])
+            other.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, interface)
+            other.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, group + interface)
+            other.sendto(b"who is there?", MDNS)
+            arrived, counts = await carry(network, "downlink", 20)
+    assert len(arrived) == 20
+    assert counts == ImpairmentCounts(packets_in=20, packets_out=20)
+
+
+async def test_other_conditions_hold_from_now_on() -> None:
+    async with impaired(Conditions(), SEED, how="tun") as network:
+        await carry(network, "downlink", 20)
+        await network.change(LinkConditions(downlink=Conditions(loss=1)))
+        _, cut = await carry(network, "downlink", 20)
+        await network.change(LinkConditions())
+        _, mended = await carry(network, "downlink", 20)
+    assert (cut.lost, cut.packets_out) == (20, 20)
+    assert (mended.lost, mended.packets_out) == (20, 40)
 
 
 @pytest.mark.parametrize("how", HOWS)

@@ -97,6 +97,26 @@ def test_what_skips_the_delay_overtakes() -> None:
     assert machine.counts().reordered == overtaken > 0
 
 
+def test_other_conditions_hold_for_what_enters_later() -> None:
+    machine = impairment(Conditions(delay_ms=100))
+    machine.take(0, 100, now=1.0)
+    machine.change(Conditions(loss=1), now=1.05)
+    machine.take(1, 100, now=1.05)
+    machine.change(Conditions(), now=1.06)
+    machine.take(2, 100, now=1.06)
+    assert arrivals(machine) == [(1.06, 2), (1.1, 0)]
+    assert machine.counts() == ImpairmentCounts(packets_in=3, lost=1, reordered=1, packets_out=2)
+
+
+def test_nobody_waits_for_the_rate_of_before() -> None:
+    machine = impairment(Conditions(rate_bps=MEGABIT, queue_ms=10_000))
+    for packet in range(100):
+        machine.take(packet, TEN_MS_BYTES, now=0.0)
+    machine.change(Conditions(rate_bps=2 * MEGABIT), now=0.1)
+    machine.take(100, TEN_MS_BYTES, now=0.1)
+    assert (0.105, 100) in arrivals(machine)
+
+
 def test_all_that_is_lost_is_gone() -> None:
     machine = impairment(Conditions(loss=1))
     for packet in range(10):

@@ -18,6 +18,7 @@ from loadtest.network.tun_link import Lane, arguments_for, conditions_from, coun
 
 IPV4 = bytes(VNET_HEADER_BYTES) + b"\x45"
 IPV6 = bytes(VNET_HEADER_BYTES) + b"\x60"
+TO_A_GROUP = IPV4 + bytes(15) + bytes([224, 0, 0, 251])
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,9 @@ def test_packets_pass_with_their_header(ends: Ends) -> None:
     assert ends.lane.refused == 0
 
 
-def test_only_ipv4_counts(ends: Ends) -> None:
+def test_only_ipv4_to_somebody_counts(ends: Ends) -> None:
     ends.near.send(IPV6)
+    ends.near.send(TO_A_GROUP)
     ends.near.send(IPV4)
     ends.lane.read()
     assert ends.lane.impairment.counts().packets_in == 1
