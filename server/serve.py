@@ -10,6 +10,7 @@ import asyncio
 import errno
 import os
 import signal
+import socket
 import ssl
 import time
 from collections.abc import AsyncIterator
@@ -132,8 +133,15 @@ async def _listen(
     runner: web.AppRunner, host: str, port: int, flag: str, context: ssl.SSLContext | None
 ) -> int:
     """Bind and return the port really taken."""
-    site = web.TCPSite(runner, host, port, ssl_context=context, backlog=1024)
     try:
+        site: web.BaseSite
+        if host == "::":  # which an event loop opens for IPv6 alone, unlike the media port
+            opened = socket.create_server(
+                (host, port), family=socket.AF_INET6, backlog=1024, dualstack_ipv6=True
+            )
+            site = web.SockSite(runner, opened, ssl_context=context, backlog=1024)
+        else:
+            site = web.TCPSite(runner, host, port, ssl_context=context, backlog=1024)
         await site.start()
     except OSError as error:
         if error.errno in (errno.EADDRINUSE, errno.EACCES, errno.EADDRNOTAVAIL):

@@ -59,6 +59,24 @@ def test_any_datagram_is_answered_or_dropped(data: bytes) -> None:
         assert ice.selected is None
 
 
+answers = st.builds(
+    lambda head, number, tail: head + b"\0\0" + VALID[4:8] + number + tail,
+    st.sampled_from([b"\x01\x01", b"\x01\x11"]),
+    st.binary(min_size=12, max_size=12),
+    st.binary(max_size=40),
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(data=st.one_of(answers, stun_shaped), cuts=st.integers(0, 20))
+def test_no_answer_but_the_right_one_moves_media(data: bytes, cuts: int) -> None:
+    ice = IceLite("srvU", PWD, 0.0, remote=REMOTE)
+    ice.handle_datagram(VALID, ("192.0.2.1", 1), 0.0)
+    ice.handle_datagram(VALID, ("192.0.2.1", 2), 10.0)
+    ice.handle_datagram(data[: len(data) - cuts], ("192.0.2.1", 2), 10.0)
+    assert ice.selected == ("192.0.2.1", 1)
+
+
 @settings(max_examples=50, deadline=None)
 @given(ports=st.lists(st.integers(1, 65535), max_size=100))
 def test_memory_is_bounded_however_a_peer_roams(ports: list[int]) -> None:
