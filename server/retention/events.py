@@ -20,6 +20,7 @@ MAX_DURATION_MS: Final = 366 * 86_400_000
 Millis = Annotated[int, msgspec.Meta(ge=0, le=MAX_AT_MS)]
 Duration = Annotated[int, msgspec.Meta(ge=0, le=MAX_DURATION_MS)]
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+Natural = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 Word = Annotated[str, msgspec.Meta(max_length=64)]
 
 _SHOP = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -130,6 +131,27 @@ class LikeSent(Props, frozen=True):
     count: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 1
 
 
+class QoeSample(Props, frozen=True):
+    """One transport over one window of ten seconds. `_pm` is of 1,000; `kbps_in` and `kbps_out`
+    are the person's, `dir` says what the transport does (publish, play)."""
+
+    role: Word
+    dir: Literal["publish", "play"]
+    window_ms: Duration
+    loss_pm: Natural
+    rtt_ms: Natural | None = None
+    jitter_ms: Natural | None = None
+    kbps_in: Natural | None = None
+    kbps_out: Natural | None = None
+    fps: Natural | None = None
+    w: Natural | None = None
+    h: Natural | None = None
+    freezes: Natural | None = None
+    freeze_ms: Duration | None = None
+    concealed_pm: Natural | None = None
+    av_skew_ms: int | None = None
+
+
 PROPS: Final[dict[str, type[Props]]] = {
     "room.opened": RoomOpened,
     "room.closed": RoomClosed,
@@ -145,6 +167,7 @@ PROPS: Final[dict[str, type[Props]]] = {
     "mic.joined": MicJoined,
     "mic.left": MicLeft,
     "like.sent": LikeSent,
+    "qoe.sample": QoeSample,
 }
 
 OF_THE_ROOM: Final = frozenset({"room.opened", "room.closed"})

@@ -17,6 +17,7 @@ from server.retention.events import (
     MicRejected,
     MicRequested,
     Props,
+    QoeSample,
     QuestionAnswered,
     QuestionAsked,
     RoomClosed,
@@ -47,7 +48,7 @@ def change_of(event: StoredEvent, props: Props) -> Change:
     """The effect of one checked event on its subject's profile."""
     at_ms = event.at_ms
     match props:
-        case RoomOpened() | RoomClosed() | MicInvited() | MicRejected():
+        case RoomOpened() | RoomClosed() | MicInvited() | MicRejected() | QoeSample():
             return NOTHING
         case RoomJoined() | RoomHeartbeat():
             # A moment of presence: opens a visit, or stretches the one within 30 s before it.

@@ -107,6 +107,7 @@ def _expected(subject: str, events: list[Engagement]) -> ProfileView:
         "question.answered",
         "mic.invited",
         "mic.rejected",
+        "qoe.sample",
     }
     seen = [event.at_ms for event in events if event.type not in passive]
     stretches = [

@@ -15,6 +15,7 @@ from server.retention.events import PROPS, BadEvent, decode_untrusted, encode
 from tests.support.engagements import T0_MS, said
 
 NEEDED: dict[str, dict[str, Any]] = {
+    "qoe.sample": {"role": "viewer", "dir": "play", "window_ms": 10_000, "loss_pm": 0},
     "room.left": {"dwell_ms": 1},
     "question.answered": {"latency_ms": 1},
     "mic.left": {"on_ms": 1},
@@ -51,6 +52,9 @@ def test_the_same_statement_has_the_same_id() -> None:
         ("question.answered", {"by": "host"}, "bad_props"),
         ("question.answered", {"latency_ms": 3, "by": "nobody"}, "bad_props"),
         ("like.sent", {"count": 0}, "bad_props"),
+        ("qoe.sample", {}, "bad_props"),
+        ("qoe.sample", {"role": "v", "dir": "up", "window_ms": 1, "loss_pm": 0}, "bad_props"),
+        ("qoe.sample", {"role": "v", "dir": "play", "window_ms": 1, "loss_pm": -1}, "bad_props"),
         ("like.sent", {"count": True}, "bad_props"),
     ],
 )

@@ -28,6 +28,10 @@ TABLE: dict[str, tuple[dict[str, Any], Change]] = {
     "mic.rejected": ({"reason": "expired"}, NOTHING),
     "mic.joined": ({"seat": 1}, Change(AT, adds=(("seats_taken", 1),))),
     "mic.left": ({"on_ms": 90}, Change(AT, adds=(("seat_ms", 90),))),
+    "qoe.sample": (
+        {"role": "viewer", "dir": "play", "window_ms": 10_002, "loss_pm": 3, "av_skew_ms": -12},
+        NOTHING,
+    ),
     "like.sent": ({"count": 12}, Change(AT, adds=(("likes", 12),))),
 }
 
