@@ -268,6 +268,7 @@ async def rooms_part(app: web.Application) -> AsyncIterator[None]:
     app[ROOMS] = rooms
     media, producer, metrics = app[MEDIA], app[PRODUCER], app[METRICS]
     metrics.add_source(lambda: part_metrics.room_metrics(rooms.stats()))
+    metrics.add_source(lambda: part_metrics.quality_metrics(rooms.figures))
     metrics.add_source(lambda: part_metrics.media_metrics(media.totals(), media.udp_stats))
     metrics.add_source(lambda: part_metrics.media_tcp_metrics(media.tcp_stats))
     workers = media if isinstance(media, MediaWorkers) else None

@@ -8,16 +8,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from math import isinf
 from typing import Final
 
 from aiohttp import hdrs, web
 from prometheus_client import CollectorRegistry, Histogram, ProcessCollector
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from server.app_keys import METRICS
 from server.counters import Counters
+from signaling.distribution import Distribution
 
 PREFIX: Final = "lianmai_"
 LAG_PERIOD_S: Final = 0.5
@@ -86,6 +93,22 @@ def gauge(
     family = GaugeMetricFamily(f"{PREFIX}{name}", text, labels=labels)
     for key, value in values.items():
         family.add_metric(key, value)
+    return family
+
+
+def histogram(
+    name: str,
+    text: str,
+    values: Mapping[tuple[str, ...], Distribution],
+    labels: tuple[str, ...] = (),
+) -> Metric:
+    """A histogram family; the keys of `values` are label values."""
+    family = HistogramMetricFamily(f"{PREFIX}{name}", text, labels=labels)
+    for key, found in values.items():
+        buckets = [
+            ("+Inf" if isinf(edge) else str(edge), count) for edge, count in found.cumulative()
+        ]
+        family.add_metric(key, buckets, found.sum)
     return family
 
 

@@ -8,8 +8,10 @@ from prometheus_client.core import Metric
 
 from media.tcp import TcpStats
 from media.udp import UdpStats
-from server.metrics import counter, gauge
+from server.metrics import counter, gauge, histogram
 from server.retention.producer import ProducerStats
+from signaling.distribution import Distribution
+from signaling.media_figures import MediaFigures
 from signaling.service import ServiceStats
 
 
@@ -47,6 +49,54 @@ def room_metrics(stats: ServiceStats) -> Iterator[Metric]:
         "Sockets closed because they read too slowly",
         {(): stats.slow_readers},
     )
+
+
+def quality_metrics(figures: MediaFigures) -> Iterator[Metric]:
+    """How joining went and how media goes, as the server measures and clients report."""
+    for name, text, each in (
+        ("answer_seconds", "From an offer to its SDP answer, inside the server", figures.answer_s),
+        (
+            "ice_connect_seconds",
+            "From the SDP answer to the first authenticated check",
+            figures.ice_s,
+        ),
+        ("dtls_connect_seconds", "From that check to the keys of SRTP", figures.dtls_s),
+        (
+            "first_frame_seconds",
+            "From the ask to the first picture shown, as clients report",
+            figures.first_frame_s,
+        ),
+        (
+            "quality_score",
+            "Signal bars (0 silent, 4 good) of each transport each 10 s",
+            figures.score,
+        ),
+    ):
+        values: dict[tuple[str, ...], Distribution] = {
+            (direction,): found for direction, found in each.items()
+        }
+        yield histogram(name, text, values, ("direction",))
+    yield histogram(
+        "media_join_seconds",
+        "From the ask until a step of joining was done, as clients report",
+        {(direction, step): found for (direction, step), found in figures.join_s.items()},
+        ("direction", "step"),
+    )
+    yield histogram(
+        "bwe_bits",
+        "What viewers' receivers say that they can take (bit/s), each 10 s",
+        {(): figures.estimate_bps},
+    )
+    yield counter(
+        "quality_reports_total", "Reports of clients about quality", {(): figures.reports}
+    )
+    yield counter(
+        "reported_seconds_total",
+        "Time that those reports cover",
+        {(): figures.watched_ms / 1000},
+    )
+    yield counter("freezes_total", "Freezes of the picture, as reported", {(): figures.freezes})
+    yield counter("freeze_seconds_total", "Their length", {(): figures.freeze_ms / 1000})
 
 
 def media_metrics(totals: Mapping[str, int], udp: UdpStats) -> Iterator[Metric]:

@@ -14,7 +14,6 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from aiohttp import web
 
-from media.seam import Stats
 from server.app_keys import (
     DOORKEEPER,
     LIMITS,
@@ -31,6 +30,7 @@ from server.problems import HttpProblem
 from server.rate_limit import admit
 from signaling.errors import Refusal
 from signaling.ids import ShopId, Subject
+from signaling.media_view import RoomMedia
 from signaling.protocol import Name
 from signaling.service import RoomSummary
 from signaling.views import ProfileView
@@ -175,7 +175,8 @@ async def revoke_publish_key(request: web.Request) -> web.Response:
 
 
 async def media_stats(request: web.Request) -> web.Response:
-    """Counters of every transport of the room, for consoles and operators."""
+    """Every transport of the room on this node, with its tracks or slots, how joining went and
+    what its client reported last: for consoles and operators. At most 500, publishers first."""
     room = room_of(request)
     who = await request.app[DOORKEEPER].caller(request, room, grant="api")
     return json_response(await request.app[ROOMS].media_stats(who.shop, room))
@@ -262,9 +263,9 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         method="GET",
         path=f"{ROOM}/media",
         name="getMediaStats",
-        summary="Counters of the room's media transports (staff)",
+        summary="The room's media transports and their quality (staff)",
         handler=media_stats,
-        returns=Stats,
+        returns=RoomMedia,
         refusals=("forbidden", "wrong_room", "room_not_found"),
     ),
     Operation(

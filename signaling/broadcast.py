@@ -84,6 +84,8 @@ class Broadcast:
         self._timer: asyncio.TimerHandle | None = None
         self.shed_chat = 0
         self.frames_out = 0
+        self.joined = 0
+        """Members that ever came."""
         self.messages_out: Counter[Lane] = Counter()
         """Each counted once for each member it was meant for."""
 
@@ -97,6 +99,7 @@ class Broadcast:
 
     def add(self, member: Member) -> None:
         """From the next flush on; the caller has brought it up to `is_settled`."""
+        self.joined += 1
         member.next_frame = self._end_frame
         self._members[member] = None
 

@@ -148,6 +148,7 @@ class Session:
                 self._trickle(message)
             case p.ReportQuality() | p.ReportJoin():
                 self._admit(Upkeep.REPORT)
+                self._room.stage.report(self.owner, message)
             case p.GetProfile():
                 await self._get_profile(message)
             case p.Ping():

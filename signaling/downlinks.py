@@ -16,6 +16,7 @@ from signaling.ids import Subject
 from signaling.media_link import MediaLink
 from signaling.media_owner import MediaOwner
 from signaling.protocol import SlotAssigned, Slots
+from signaling.quality import TransportQuality
 from signaling.slots import LiveTrack
 from signaling.tasks import TaskSet
 from signaling.views import SlotMap
@@ -45,6 +46,8 @@ class Downlink:
         self.map = slot_core.empty_map(slots)
         self.shapes: dict[str, SlotShape] = {}
         """By mid; a slot that is missing was never shaped."""
+        self.is_silent = False
+        self.quality = TransportQuality(peer_id, "play")
 
     @property
     def subject(self) -> Subject:

@@ -24,6 +24,8 @@ TICK_AGAIN_S: Final = 1.0
 TICK_S: Final = 0.25
 """How often deadlines are looked at: short beside the shortest grace, and a clock may jump."""
 COUNT_S: Final = 1.0
+SIGNALS_S: Final = 2.5
+"""How often consoles are told how seats are heard: soon enough to act on, rare enough to read."""
 IDLE_S: Final = 10.0
 """How long a room without people stays open on this node: a reload finds it warm."""
 SWEEP_EVERY: Final = 4
@@ -31,7 +33,7 @@ SWEEP_EVERY: Final = 4
 
 
 class Housekeeping:
-    """Three loops of a node. One that fails is logged and goes on: the store may be away."""
+    """Four loops of a node. One that fails is logged and goes on: the store may be away."""
 
     def __init__(
         self,
@@ -55,6 +57,7 @@ class Housekeeping:
     async def start(self) -> None:
         self._tasks.spawn(self._every(TICK_S, self._tick_due), "ticks")
         self._tasks.spawn(self._every(COUNT_S, self._count), "counts")
+        self._tasks.spawn(self._every(SIGNALS_S, self.tell_signals), "signals")
         self._tasks.spawn(self._every(REFRESH_S, self.refresh), "refresh")
 
     async def close(self) -> None:
@@ -127,6 +130,20 @@ class Housekeeping:
         )
         self.closed_messages += hub.messages_out
         await self._close_room(room)
+
+    # --- signals --------------------------------------------------------------------------------
+
+    async def tell_signals(self) -> None:
+        """Tell consoles how their seats are heard: one question to media for all rooms."""
+        watched = [room for room in self._rooms() if room.hub.has_staff]
+        wanted = tuple(peer_id for room in watched for peer_id in room.stage.seat_peers())
+        stats = {}
+        if wanted:
+            answer = await self._parts.link.stats(wanted)
+            stats = {peer.peer_id: peer for peer in answer.peers}
+        now = self._parts.clock.monotonic()
+        for room in watched:
+            room.hub.tell_signals(room.stage.seat_signals(stats, now))
 
     # --- presence -------------------------------------------------------------------------------
 

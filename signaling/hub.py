@@ -21,10 +21,18 @@ from signaling.ids import ConnId, RoomRef, ShowId, Subject
 from signaling.lane import Lane
 from signaling.log_reader import Entry
 from signaling.positions import Position, StreamId
-from signaling.protocol import Batch, Counts, LogEvent, OutMessage, Shed, ShowChanged
+from signaling.protocol import (
+    Batch,
+    Counts,
+    LogEvent,
+    OutMessage,
+    SeatQuality,
+    Shed,
+    ShowChanged,
+)
 from signaling.room_view import RoomView
 from signaling.tasks import TaskSet
-from signaling.views import ShowView
+from signaling.views import SeatSignal, ShowView
 from signaling.visits import Visit
 
 log = logging.getLogger(__name__)
@@ -104,6 +112,8 @@ class Hub:
         self.viewers = 0
         self.likes = 0
         self._told_counts: Counts | None = None
+        self._told_signals: tuple[tuple[SeatSignal, ...], int] = ((), 0)
+        """And how many staff had joined by then."""
         self.slow_readers = 0
 
     def begin(self, view: RoomView) -> None:
@@ -306,6 +316,23 @@ class Hub:
             for audience in (self._staff, self._public):
                 audience.enqueue(Lane.AMBIENT, counts)
             self.pump()
+
+    # --- signals --------------------------------------------------------------------------------
+
+    @property
+    def has_staff(self) -> bool:
+        """True while somebody of the staff has joined here."""
+        return len(self._staff) > 0
+
+    def tell_signals(self, seats: tuple[SeatSignal, ...]) -> None:
+        """Say to the staff how the seats are heard, if that changed or somebody has come."""
+        staff = self._staff.joined
+        if (seats, staff) == self._told_signals:
+            return
+        if seats or self._told_signals[0]:
+            self._staff.enqueue(Lane.AMBIENT, SeatQuality(seats=seats))
+            self._staff.pump()
+        self._told_signals = (seats, staff)
 
     # --- ends -----------------------------------------------------------------------------------
 

@@ -19,11 +19,13 @@ from signaling.identity import Identity
 from signaling.ids import ConnId, RoomRef, Subject
 from signaling.limits import Limits
 from signaling.log_reader import Entry, LogReader
+from signaling.media_figures import MediaFigures
 from signaling.media_link import MediaLink
 from signaling.options import RoomOptions
 from signaling.presence import PresenceBook
 from signaling.profiles import ProfileSource
 from signaling.protocol import LogEvent
+from signaling.quality_book import QualityBook
 from signaling.room_state import snapshot_for
 from signaling.room_store import RoomStore
 from signaling.room_view import RoomView
@@ -57,6 +59,7 @@ class Parts(NamedTuple):
     node: str
     refusals: Counter[str]
     """What sessions were refused, by code."""
+    figures: MediaFigures
 
 
 class ServedRoom:
@@ -88,6 +91,13 @@ class ServedRoom:
             uplinks=uplinks,
             downlinks=Downlinks(parts.link, self._tasks),
             reporter=self.reporter,
+            quality=QualityBook(
+                ref,
+                clock=parts.clock,
+                sink=parts.sink,
+                figures=parts.figures,
+                show_id=lambda: self.hub.show_id,
+            ),
             is_here=self.hub.is_here,
             options=parts.options,
         )

@@ -19,7 +19,7 @@ from typing import Final, Literal
 import msgspec
 from redis.asyncio import Redis
 
-from media.seam import Answered, IceRestarted, MediaPort, PeerId, RequestId, Source, Stats
+from media.seam import Answered, IceRestarted, MediaPort, PeerId, Source
 from signaling import admission
 from signaling.clock import Clock, SystemClock
 from signaling.close_codes import CloseCode
@@ -33,8 +33,10 @@ from signaling.identity import ClientLink, Identity
 from signaling.ids import RoomId, RoomRef, ShopId
 from signaling.lane import Lane
 from signaling.log_reader import Entry, LogReader
+from signaling.media_figures import MediaFigures
 from signaling.media_link import MediaLink
 from signaling.media_owner import MediaOwner
+from signaling.media_view import MAX_PEERS, RoomMedia
 from signaling.options import RoomOptions
 from signaling.presence import PresenceBook
 from signaling.profiles import ProfileSource
@@ -69,8 +71,6 @@ MEDIA_CLOSE_S: Final = 2.0
 
 TIDY_FROM: Final = 64
 """Sessions of ended transports are forgotten when these have doubled: each join pays O(1)."""
-
-_NOTHING: Final = Stats(request_id=RequestId(""), peers=(), totals={})
 
 
 class MediaSession(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,6 +138,7 @@ class RoomService:
             options=options,
             node=node,
             refusals=Counter(),
+            figures=MediaFigures(),
         )
         self._rooms: dict[RoomRef, ServedRoom] = {}
         self._by_stream: dict[str, ServedRoom] = {}
@@ -266,16 +267,23 @@ class RoomService:
         """Raises `Refusal("room_not_found")`."""
         return await self._index.room(RoomRef(shop, room))
 
-    async def media_stats(self, shop: ShopId, room: RoomId) -> Stats:
-        """Transports of a room on this node. Raises `Refusal("room_not_found")`."""
+    async def media_stats(self, shop: ShopId, room: RoomId) -> RoomMedia:
+        """Transports of a room on this node, at most `media_view.MAX_PEERS` of them.
+        Raises `Refusal("room_not_found")`."""
         served = self._rooms.get(RoomRef(shop, room))
         if served is None:
             await self._index.room(RoomRef(shop, room))
-            return _NOTHING
-        peer_ids = served.stage.peer_ids()
+            return RoomMedia()
+        peer_ids = served.stage.peer_ids()[:MAX_PEERS]
         if not peer_ids:
-            return _NOTHING
-        return await self._link.stats(peer_ids)
+            return RoomMedia()
+        stats = await self._link.stats(peer_ids)
+        return served.stage.view(peer_ids, {peer.peer_id: peer for peer in stats.peers})
+
+    @property
+    def figures(self) -> MediaFigures:
+        """How joining went and media goes on this node: the living counts, not a copy."""
+        return self._parts.figures
 
     def stats(self) -> ServiceStats:
         """A snapshot of this node's counters."""

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from media import seam
-from media.seam import Answered, PeerId, Source
+from media.seam import Answered, PeerId, PeerStats, Source
 from signaling import commands as c
 from signaling.desk import Desk
 from signaling.downlinks import Downlink, Downlinks, SlotShape
@@ -21,10 +21,13 @@ from signaling.identity import Identity
 from signaling.ids import RoomRef, SeatNo, ShowId, Subject
 from signaling.media_link import MediaLink, PeerHandler, new_peer_id
 from signaling.media_owner import MediaOwner
+from signaling.media_view import RoomMedia, peer_media
 from signaling.options import RoomOptions
 from signaling.protocol import (
     LogEvent,
     PeerState,
+    ReportJoin,
+    ReportQuality,
     SeatChanged,
     SeatLeft,
     SeatTaken,
@@ -32,11 +35,13 @@ from signaling.protocol import (
     SlotIsLive,
     SlotProblem,
 )
+from signaling.quality_book import QualityBook, Transport
 from signaling.room_state import RoomState
 from signaling.room_store import RoomStore
 from signaling.seat_reporter import SeatReporter
+from signaling.seat_signals import SeatSignals
 from signaling.uplinks import Hearing, Uplink, Uplinks
-from signaling.views import SeatView, ShowView
+from signaling.views import SeatSignal, SeatView, ShowView
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +64,7 @@ class StageMedia:
         uplinks: Uplinks,
         downlinks: Downlinks,
         reporter: SeatReporter,
+        quality: QualityBook,
         is_here: Callable[[str], bool],
         options: RoomOptions,
     ) -> None:
@@ -70,6 +76,8 @@ class StageMedia:
         self._uplinks = uplinks
         self.downlinks = downlinks
         self._reporter = reporter
+        self._quality = quality
+        self._signals = SeatSignals()
         self._is_here = is_here
         self._options = options
         self._seats: dict[SeatNo, SeatView] = {}
@@ -89,6 +97,7 @@ class StageMedia:
         Raises `Refusal`: forbidden, not_live, not_on_stage, source_taken, or media's reasons.
         """
         who = owner.who
+        asked_at = self._quality.now()
         state = (await self._store.view(self._ref)).state
         is_starting = _check_may_publish(who, state)
         if len(self._uplinks.of(who.subject)) >= MAX_PEERS_EACH:
@@ -106,11 +115,13 @@ class StageMedia:
             self._uplinks.remove(uplink.peer_id)
             self._link.close_peer(uplink.peer_id, "refused")
             raise
+        self._quality.answered(uplink, asked_at)
         return answered
 
     async def play(self, owner: MediaOwner, sdp: str, *, is_running: bool) -> Answered:
         """Answer a viewer's offer of slots; they are filled at once. `is_running`: as far as this
         node knows. Raises `Refusal` not_live, or media's reasons."""
+        asked_at = self._quality.now()
         if not is_running and not (await self._store.view(self._ref)).state.show.is_running:
             raise Refusal("not_live", retry_after_ms=NOT_LIVE_RETRY_MS)
         peer_id = new_peer_id()
@@ -125,7 +136,9 @@ class StageMedia:
         )
         for old in self.downlinks.of_conn(owner.conn):
             self._link.close_peer(old.peer_id, "replaced")
-        self.downlinks.add(Downlink(peer_id, owner, answered.slots))
+        down = Downlink(peer_id, owner, answered.slots)
+        self.downlinks.add(down)
+        self._quality.answered(down, asked_at)
         return answered
 
     def stop(self, owner: MediaOwner, peer_id: PeerId) -> None:
@@ -150,9 +163,46 @@ class StageMedia:
 
     def check_owner(self, owner: MediaOwner, peer_id: PeerId) -> None:
         """Raises `Refusal("unknown_peer")` unless the owner opened this transport."""
-        peer = self._uplinks.get(peer_id) or self.downlinks.get(peer_id)
-        if peer is None or peer.owner is not owner:
+        if self._owned(owner, peer_id) is None:
             raise Refusal("unknown_peer")
+
+    def report(self, owner: MediaOwner, told: ReportQuality | ReportJoin) -> None:
+        """What the owner's client saw of one of its transports; unknown ones are ignored."""
+        transport = self._owned(owner, PeerId(told.peer_id))
+        if transport is not None:
+            self._quality.reported(transport, told)
+
+    def _owned(self, owner: MediaOwner, peer_id: PeerId) -> Transport | None:
+        transport = self._uplinks.get(peer_id) or self.downlinks.get(peer_id)
+        return transport if transport is not None and transport.owner is owner else None
+
+    # --- what others look at --------------------------------------------------------------------
+
+    def seat_peers(self) -> tuple[PeerId, ...]:
+        """Transports of the people who sit: those that `seat_signals` wants to know about."""
+        return tuple(uplink.peer_id for _, uplinks in self._seated() for uplink in uplinks)
+
+    def seat_signals(self, stats: Mapping[PeerId, PeerStats], now: float) -> tuple[SeatSignal, ...]:
+        """How each seat is heard since the last look; `now` is monotonic seconds."""
+        return self._signals.read(self._seated(), stats, now)
+
+    def _seated(self) -> list[tuple[SeatNo, list[Uplink]]]:
+        return [
+            (number, self._uplinks.of(seat.subject)) for number, seat in sorted(self._seats.items())
+        ]
+
+    def view(self, peer_ids: Sequence[PeerId], stats: Mapping[PeerId, PeerStats]) -> RoomMedia:
+        """The transports among `peer_ids` that still live and have statistics."""
+        seats = {seat.subject: number for number, seat in self._seats.items()}
+        now_ms = self._quality.now_ms()
+        peers = []
+        for peer_id in peer_ids:
+            transport = self._uplinks.get(peer_id) or self.downlinks.get(peer_id)
+            found = stats.get(peer_id)
+            if transport is not None and found is not None:
+                seat = seats.get(transport.subject)
+                peers.append(peer_media(transport, found, seat=seat, now_ms=now_ms))
+        return RoomMedia(peers=tuple(peers), left_out=max(0, self.peers - len(peer_ids)))
 
     # --- sockets come and go --------------------------------------------------------------------
 
@@ -270,10 +320,14 @@ class StageMedia:
             match event:
                 case seam.PeerConnected():
                     uplink.is_connected = True
+                    self._quality.connected(uplink, event)
                     _tell_state(uplink.owner, event)
                 case seam.PeerSilent() | seam.PeerHeard():
                     uplink.is_silent = isinstance(event, seam.PeerSilent)
                     _tell_state(uplink.owner, event)
+                case seam.QualitySample():
+                    self._sampled(uplink, event)
+                    return
                 case seam.TrackStarted():
                     self._track_started(uplink, event.track)
                 case seam.TrackEnded():
@@ -314,11 +368,31 @@ class StageMedia:
                     self.downlinks.remove(peer_id)
                     _tell_state(owner, event)
                 case seam.PeerConnected() | seam.PeerSilent() | seam.PeerHeard():
+                    self._downlink_changed(peer_id, event)
                     _tell_state(owner, event)
+                case seam.QualitySample():
+                    down = self.downlinks.get(peer_id)
+                    if down is not None:
+                        self._sampled(down, event)
                 case _:
                     return
 
         return handle
+
+    def _downlink_changed(
+        self, peer_id: PeerId, event: seam.PeerConnected | seam.PeerSilent | seam.PeerHeard
+    ) -> None:
+        down = self.downlinks.get(peer_id)
+        if down is None:
+            return
+        down.is_silent = isinstance(event, seam.PeerSilent)
+        if isinstance(event, seam.PeerConnected):
+            self._quality.connected(down, event)
+
+    def _sampled(self, transport: Transport, sample: seam.QualitySample) -> None:
+        seat = self._seat_of(transport.subject)
+        role = None if seat is None else seat.role
+        self._quality.sampled(transport, sample, role, transport.is_silent)
 
     def _show_tracks(self) -> None:
         seated = [(number, seat.subject) for number, seat in sorted(self._seats.items())]

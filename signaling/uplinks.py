@@ -12,6 +12,7 @@ from enum import Enum
 from media.seam import PeerId, TrackId, TrackInfo
 from signaling.ids import SeatNo, Subject
 from signaling.media_owner import MediaOwner
+from signaling.quality import TransportQuality
 from signaling.slots import LiveTrack
 from signaling.views import SourceName
 
@@ -44,6 +45,7 @@ class Uplink:
         """Tracks whose first packet arrived."""
         self.is_connected = False
         self.is_silent = False
+        self.quality = TransportQuality(peer_id, "publish")
 
     @property
     def subject(self) -> Subject:

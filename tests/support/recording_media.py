@@ -21,6 +21,8 @@ class RecordingMedia:
         self.commands: list[seam.Command] = []
         self.tracks: dict[PeerId, tuple[TrackInfo, ...]] = {}
         self.slots: dict[PeerId, tuple[SlotInfo, ...]] = {}
+        self.stats: dict[PeerId, seam.PeerStats] = {}
+        """What is told of a peer when it is asked for."""
         self._handler: seam.EventHandler | None = None
         self._changed = asyncio.Event()
 
@@ -85,7 +87,9 @@ class RecordingMedia:
                     seam.IceRestarted(command.request_id, command.peer_id, "tag2", "u", "p", ())
                 )
             case seam.QueryStats():
-                self.say(seam.Stats(command.request_id, (), {"packets_in": 1}))
+                known = (self.stats.get(peer_id) for peer_id in command.peer_ids)
+                found = tuple(stats for stats in known if stats is not None)
+                self.say(seam.Stats(command.request_id, found, {}))
             case seam.ClosePeer():
                 if command.peer_id in self.tracks or command.peer_id in self.slots:
                     self.end(command.peer_id, command.reason)

@@ -31,6 +31,11 @@ NAMES = {
     "lianmai_http_refusals",
     "lianmai_refusals",
     "lianmai_engagement_events",
+    "lianmai_ice_connect_seconds",
+    "lianmai_first_frame_seconds",
+    "lianmai_media_join_seconds",
+    "lianmai_quality_score",
+    "lianmai_bwe_bits",
     "process_cpu_seconds",
 }
 
@@ -92,6 +97,8 @@ async def test_no_label_names_a_room_or_a_person(tmp_path: Path) -> None:
             "reason",
             "code",
             "dir",
+            "direction",
+            "step",
             "role",
             "le",
         }

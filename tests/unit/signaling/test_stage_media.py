@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import AsyncIterator
+from typing import Literal
 
 import pytest
 
@@ -11,8 +12,10 @@ from media import seam
 from media.seam import PeerId
 from signaling import protocol as p
 from signaling.errors import Refusal
-from signaling.ids import RoomId, ShopId
+from signaling.ids import RoomId, ShopId, Subject
 from signaling.options import RoomOptions
+from signaling.quality import is_sampled
+from tests.support.media_stats import peer_stats
 from tests.support.rooms import Node, Person
 
 _keys = (f"k{n}" for n in itertools.count())
@@ -304,7 +307,9 @@ async def test_whep_session_restart_and_stats(node: Node) -> None:
     session = node.service.media_session(player.peer_id)
     assert session is not None
     assert session.ice_tag == restarted.ice_tag == "tag2"
-    assert (await node.service.media_stats(node.shop, node.room)).totals == {"packets_in": 1}
+    node.media.stats[player.peer_id] = peer_stats(player.peer_id, packets_out=7)
+    [peer] = (await node.service.media_stats(node.shop, node.room)).peers
+    assert (peer.subject, peer.door, peer.stats.packets_out) == ("s-w", "http", 7)
     with pytest.raises(Refusal) as refused:
         await node.service.media_stats(node.shop, RoomId("nowhere"))
     assert refused.value.code == "room_not_found"
@@ -384,3 +389,120 @@ async def test_candidates_are_limited(node: Node) -> None:
     replies = [await host.say(p.Trickle(key(), peer, None)) for _ in range(80)]
     assert replies[-1]["code"] == "rate_limited"
     assert [reply["type"] for reply in replies[:20]] == ["ack"] * 20
+
+
+# --- quality --------------------------------------------------------------------------------------
+
+
+def _report(peer: str, **fields: int) -> p.ReportQuality:
+    told = {"window_ms": 10_000, "loss_pm": 0, "fps": 25, "width": 720, "height": 1280}
+    rest = {"kbps_in": 900, "kbps_out": 0, "freezes": 1, "freeze_ms": 300, "concealed_pm": 0}
+    return p.ReportQuality(peer_id=peer, **(told | rest | fields))
+
+
+def _sample(peer: str, direction: Literal["uplink", "downlink"]) -> seam.QualitySample:
+    return seam.QualitySample(PeerId(peer), direction, 10.0, 900_000, 0.01, 40.0)
+
+
+def _unsampled() -> str:
+    return next(f"ann{n}" for n in range(99) if not is_sampled(Subject(f"s-ann{n}")))
+
+
+async def test_whoever_sits_is_sampled_and_of_viewers_one_in_ten(node: Node) -> None:
+    host, camera = await go_live(node)
+    name = _unsampled()
+    viewer = await node.join(name)
+    player = await viewer.answer(p.Play(key(), PLAY))
+    await viewer.session.handle(_report(player))
+    node.media.say(_sample(player, "downlink"))
+    assert node.sink.of("qoe.sample") == []
+    node.media.say(_sample(camera, "uplink"))
+    node.media.say(_sample(camera, "uplink"))
+    [event] = node.sink.of("qoe.sample")
+    assert (event.subject, event.props["role"], event.props["dir"]) == ("s-hugo", "host", "publish")
+    assert event.show_id
+    assert event.conn == host.session.conn
+    await seat(host, viewer)
+    node.media.say(_sample(player, "downlink"))
+    on_stage = next(e for e in node.sink.of("qoe.sample") if e.subject == f"s-{name}")
+    assert on_stage.props["freeze_ms"] == 300
+
+
+async def test_operators_see_how_joining_went_and_what_the_client_said(node: Node) -> None:
+    _, camera = await go_live(node)
+    ann, ben = await node.join("ann"), await node.join("ben")
+    player = await ann.answer(p.Play(key(), PLAY))
+    for peer in (camera, player):
+        node.media.stats[PeerId(peer)] = peer_stats(peer)
+    connected = seam.PeerConnected(PeerId(player), "SRTP", ice_ms=20.04, dtls_ms=31.0)
+    node.media.say(connected)
+    told = p.ReportJoin(player, http_ms=31, first_frame_ms=164)
+    await ann.session.handle(told)
+    await ann.session.handle(_report(player))
+    await ben.session.handle(_report(player, freezes=77))
+    await ben.session.handle(_report("gone"))
+    assert ben.link.of("error") == []
+    seen = await node.service.media_stats(node.shop, node.room)
+    by_direction = {peer.direction: peer for peer in seen.peers}
+    assert (by_direction["publish"].seat, by_direction["play"].seat) == (0, None)
+    mine = by_direction["play"]
+    assert (mine.join.ice_ms, mine.join.dtls_ms) == (20.0, 31.0)
+    assert mine.join.answer_ms is not None
+    assert mine.join.answer_ms >= 0
+    assert (mine.join.client_http_ms, mine.join.client_first_frame_ms) == (31, 164)
+    assert mine.reported is not None
+    assert (mine.reported.freezes, mine.reported.fps) == (1, 25)
+    assert seen.left_out == 0
+    figures = node.service.figures
+    assert figures.ice_s["play"].sum == pytest.approx(0.02, abs=0.001)
+    assert figures.answer_s["play"].count == figures.answer_s["publish"].count == 1
+    assert figures.reports == 1
+
+
+async def test_the_list_of_transports_is_bounded(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("signaling.service.MAX_PEERS", 1)
+    _, camera = await go_live(node)
+    player = await (await node.join("ann")).answer(p.Play(key(), PLAY))
+    for peer in (camera, player):
+        node.media.stats[PeerId(peer)] = peer_stats(peer)
+    seen = await node.service.media_stats(node.shop, node.room)
+    assert [peer.direction for peer in seen.peers] == ["publish"]
+    assert seen.left_out == 1
+
+
+async def test_consoles_alone_are_told_how_seats_are_heard_and_only_what_is_new(node: Node) -> None:
+    host, camera = await go_live(node)
+    viewer = await node.join("ann")
+
+    async def look(kbytes: int, **fields: float) -> None:
+        node.clock.ahead_ms += 2_500
+        total = node.media.stats.get(PeerId(camera), peer_stats(camera)).bytes_in + kbytes * 1000
+        node.media.stats[PeerId(camera)] = peer_stats(camera, bytes_in=total, **fields)
+        await node.service._housekeeping.tell_signals()
+
+    await look(300)
+    await look(300, rtt_ms=40.0)
+    first = await host.link.next("seat_quality")
+    assert [(s["seat"], s["bars"], s["rtt_ms"]) for s in first["seats"]] == [(0, 4, 40)]
+    await look(300, rtt_ms=41.0)
+    await look(300, rtt_ms=41.0, loss=0.3)
+    await host.link.until_count("seat_quality", 2)
+    assert host.link.of("seat_quality")[1]["seats"][0]["bars"] == 1
+    staff = await node.join("sam", "staff")
+    await look(300, rtt_ms=41.0, loss=0.3)
+    assert (await staff.link.next("seat_quality"))["seats"][0]["bars"] == 1
+    node.media.end(camera, "left")
+    await look(0)
+    await host.link.until(lambda: host.link.of("seat_quality")[-1]["seats"] == [])
+    assert viewer.link.of("seat_quality") == []
+
+
+async def test_media_is_not_asked_while_no_console_is_open(node: Node) -> None:
+    obs = node.identity("hugo", "host")
+    node.media.connect((await node.service.whip_publish(obs, OFFER)).peer_id)
+    viewer = await node.join("ann")
+    await viewer.link.until(lambda: _sources(viewer, 0) == ["camera", "microphone"])
+    await node.service._housekeeping.tell_signals()
+    assert seam.QueryStats not in {type(command) for command in node.media.commands}
