@@ -28,8 +28,9 @@ TRAFFIC: Final = (
     "recovered",
     "lost_in",
     "lost_out",
+    "switches",
 )
-"""Fields of `PeerStats` that add up over peers."""
+"""Fields of `PeerStats` that add up over peers, and the `switches` of their slots."""
 
 
 class Traffic:
@@ -53,17 +54,19 @@ class Traffic:
 def _traffic(peer: Peer) -> tuple[int, ...]:
     """The fields of `TRAFFIC`; a viewer's without the rest of the snapshot."""
     if not isinstance(peer, Viewer):
-        return tuple(getattr(peer_stats(peer), name) for name in TRAFFIC)
-    packets = payload_bytes = retransmitted = lost = 0
+        stats = peer_stats(peer)
+        return tuple(getattr(stats, name, 0) for name in TRAFFIC)
+    packets = payload_bytes = retransmitted = lost = switches = 0
     for stream in peer.downlink.streams.values():
         packets += stream.packets
         payload_bytes += stream.payload_bytes
         retransmitted += stream.retransmitted
         lost += stream.lost
+        switches += stream.switches
     bytes_out = payload_bytes + packets * HEADER_BYTES
     return (
         peer.packets_in, peer.bytes_in, packets, bytes_out, peer.nacks_in, 0, peer.plis_in, 0, 0,
-        retransmitted, 0, 0, lost,
+        retransmitted, 0, 0, lost, switches,
     )  # fmt: skip
 
 

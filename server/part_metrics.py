@@ -63,7 +63,7 @@ def quality_metrics(figures: MediaFigures) -> Iterator[Metric]:
         ("dtls_connect_seconds", "From that check to the keys of SRTP", figures.dtls_s),
         (
             "first_frame_seconds",
-            "From the ask to the first picture shown, as clients report",
+            "From the ask to the first picture decoded or encoded, as clients report",
             figures.first_frame_s,
         ),
         (
@@ -135,6 +135,11 @@ def media_metrics(totals: Mapping[str, int], udp: UdpStats) -> Iterator[Metric]:
         "rtx_total",
         "Packets sent again to viewers",
         {(): totals.get("retransmitted", 0)},
+    )
+    yield counter(
+        "layer_switch_total",
+        "Times that a viewer's slot went over to another layer or source",
+        {(): totals.get("switches", 0)},
     )
     yield counter(
         "rtp_lost_total",

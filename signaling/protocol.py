@@ -268,7 +268,7 @@ class ReportJoin(ClientMessage, frozen=True, tag="report_join"):
     dtls_ms: Millis | None = None
     first_packet_ms: Millis | None = None
     first_frame_ms: Millis | None = None
-    """Until a picture was shown (players only)."""
+    """Until the first picture was decoded (playing) or encoded (publishing)."""
 
 
 class GetProfile(ClientMessage, frozen=True, tag="get_profile"):

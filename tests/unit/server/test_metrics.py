@@ -36,6 +36,7 @@ NAMES = {
     "lianmai_media_join_seconds",
     "lianmai_quality_score",
     "lianmai_bwe_bits",
+    "lianmai_layer_switch",
     "process_cpu_seconds",
 }
 
