@@ -236,3 +236,40 @@ async def test_the_answer_to_an_ice_restart_is_the_old_one_with_a_new_path(page:
     assert made["sdp"] == "\r\n".join(expected)
     assert made["old"] == {"ufrag": "old", "pwd": "older"}
     assert made["credentials"] == {"ufrag": "new", "pwd": "newer"}
+
+
+async def test_slots_are_shaped_by_what_is_seen(page: Page) -> None:
+    told = await page.evaluate("""async () => {
+      const { SlotShapes } = await import('/static/js/sdk/slot-shapes.js');
+      const told = [];
+      let isJoined = true;
+      const shapes = new SlotShapes(({ mid, size, max_layer }) => {
+        if (isJoined) told.push([mid, size, max_layer ?? null]);
+        return isJoined;
+      });
+      const tile = document.createElement('div');
+      Object.assign(tile.style, { width: '300px', height: '200px' });
+      document.body.append(tile);
+      shapes.watch(1, tile);
+      shapes.watch(2, null);
+      await new Promise(measured => new ResizeObserver(measured).observe(tile));
+      const until = count => new Promise(done => {
+        const look = () => (told.length >= count ? done() : setTimeout(look, 10));
+        look();
+      });
+      shapes.setSlots(new Map([['4', 1], ['5', 2], ['6', 0]]));
+      await until(2);
+      tile.style.width = '600px';
+      await until(3);
+      tile.style.display = 'none';
+      await until(4);
+      isJoined = false;
+      shapes.setMaxLayer('low');
+      isJoined = true;
+      shapes.resend();
+      await until(7);
+      return [told, shapes.wasHidden('4', performance.now()), shapes.wasHidden('6', 0)];
+    }""")
+    first = [["4", "small", None], ["5", "hidden", None], ["4", "big", None], ["4", "hidden", None]]
+    again = [["4", "hidden", "low"], ["5", "hidden", "low"], ["6", "big", "low"]]
+    assert told == [[*first, *again], True, False]
