@@ -17,6 +17,7 @@ from typing import Final, assert_never
 
 from media import rtcp
 from media.assembly import Assembler, PlaneOptions
+from media.bandwidth_control import BandwidthControl
 from media.demux import is_dtls, is_stun
 from media.downlink import OutStream
 from media.errors import OfferRefused, RemoteProtocolError
@@ -75,6 +76,9 @@ class MediaPlane:
             emit=self._events.append,
             transmit=lambda data, address: self._transmits.append((data, address)),
             wall_offset_s=options.wall_offset_s,
+        )
+        self._bandwidth = BandwidthControl(
+            self._switchboard, sender=sender, wall_offset_s=options.wall_offset_s
         )
         self._registry = PeerRegistry()
         self._quality: dict[PeerId, QualityMeter] = {}
@@ -155,12 +159,14 @@ class MediaPlane:
         slot = peer.slots.get(command.mid) if isinstance(peer, Viewer) else None
         if slot is None:
             self._totals["ignored"] += 1
-        elif isinstance(command, PointSlot):
+            return
+        if isinstance(command, PointSlot):
             self._switchboard.point(slot, command, now)
         elif isinstance(command, ShapeSlot):
             self._switchboard.shape(slot, command, now)
         else:
             self._switchboard.pause(slot, command.paused, now)
+        self._bandwidth.changed(slot.viewer, now)
 
     def _mute(self, command: MuteTrack, now: float) -> None:
         track = self._switchboard.track(command.track_id)
@@ -255,7 +261,9 @@ class MediaPlane:
         if isinstance(peer, Publisher):
             peer.receive_rtcp(data, now)
         elif isinstance(peer, Viewer):
+            viewer, bandwidth = peer, self._bandwidth
             wall_s = now + self._options.wall_offset_s
+            compact_now = rtcp.compact_ntp(rtcp.ntp64(wall_s))
 
             def resend(stream: OutStream, seqs: list[int]) -> None:
                 answer_nack(
@@ -267,12 +275,17 @@ class MediaPlane:
                     now=now,
                 )
 
-            peer.receive_rtcp(
+            viewer.receive_rtcp(
                 data,
-                compact_now=rtcp.compact_ntp(rtcp.ntp64(wall_s)),
+                compact_now=compact_now,
                 on_nack=resend,
                 on_keyframe=lambda slot: self._switchboard.lost_picture(slot, now),
+                on_report=lambda stream, report: bandwidth.handle_report(
+                    viewer, stream, report, compact_now, now
+                ),
+                on_estimate=lambda bps: bandwidth.handle_remb(viewer, bps, now),
             )
+            bandwidth.settle(viewer, now)
 
     # --- peers ----------------------------------------------------------------------------------
 
@@ -379,6 +392,7 @@ class MediaPlane:
             self._publishers_due.pop(peer, None)
             self._switchboard.remove_publisher(peer)
         elif isinstance(peer, Viewer):
+            self._bandwidth.remove(peer)
             self._switchboard.remove_viewer(peer)
         self._events.append(PeerClosed(peer.peer_id, reason))
 
@@ -391,6 +405,9 @@ class MediaPlane:
         replay_due = self._switchboard.next_deadline()
         if replay_due is not None:
             due.append(replay_due)
+        probe_due = self._bandwidth.next_deadline()
+        if probe_due is not None:
+            due.append(probe_due)
         if self._registry.connecting and self._connecting_due is not None:
             due.append(self._connecting_due)
         if self._registry.peers and self._rotation is not None:
@@ -406,6 +423,7 @@ class MediaPlane:
         if self._connecting_due is not None and self._connecting_due <= now:
             self._tick_connecting(now)
         self._switchboard.handle_timeout(now)
+        self._bandwidth.handle_timeout(now)
         if self._rotation is not None:
             for peer in self._rotation.take(self._registry.peers.values(), now):
                 self._look_after(peer, now)
@@ -426,8 +444,9 @@ class MediaPlane:
         peer.transport.handle_timeout(now)
         self._settle(peer, now)
         if isinstance(peer, Viewer) and peer.is_connected:
-            self._switchboard.send_reports(peer, now)
             peer.measure(now)
+            self._bandwidth.look(peer, now)
+            self._switchboard.send_reports(peer, now)
         meter = self._quality.get(peer.peer_id)
         sample = meter.poll(peer, now) if meter is not None else None
         if sample is not None:
@@ -464,6 +483,7 @@ class MediaPlane:
             "fanout_bytes": counters.bytes,
             "fanout_runs": counters.runs,
             "fanout_refused": counters.refused,
+            **self._bandwidth.totals(),
             **{f"dropped_{reason}": count for reason, count in self._dropped.items()},
         }
 

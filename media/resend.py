@@ -42,7 +42,7 @@ def answer_nack(
         found = stream.forwarder.locate(seq)
         ring = None if found is None else ring_of(found[0].source_id)
         packet = None if found is None or ring is None else ring.get(found[1])
-        if found is not None and stream.layout.is_stamped and not _has_rtx(found[0], stream):
+        if found is not None and stream.layout.is_stamped and not has_rtx(found[0], stream):
             packet = None  # a plain resend would carry another stamp under the same number
         if found is None or packet is None or packet.ext_seq < found[0].source_start:
             stream.resend_missing += 1
@@ -50,7 +50,7 @@ def answer_nack(
         if not stream.resend_budget.take(now):
             stream.resend_refused += 1
             continue
-        data = protector.protect_rtp(_again(packet, found[0], stream, stamp))
+        data = protector.protect_rtp(again(packet, found[0], stream, stamp))
         if data:
             sender.send(data, stream.downlink.address)
             sent += 1
@@ -58,11 +58,13 @@ def answer_nack(
     return sent
 
 
-def _has_rtx(segment: Segment, stream: OutStream) -> bool:
+def has_rtx(segment: Segment, stream: OutStream) -> bool:
+    """Whether packets of the segment are sent again on a stream of their own."""
     return stream.rtx_ssrc is not None and segment.feed.rtx_payload_type is not None
 
 
-def _again(packet: SourcePacket, segment: Segment, stream: OutStream, stamp: int) -> bytes:
+def again(packet: SourcePacket, segment: Segment, stream: OutStream, stamp: int) -> bytes:
+    """The packet as it is sent again, before protection; takes the next RTX number."""
     if stream.rtx_ssrc is None or segment.feed.rtx_payload_type is None:
         return plain_datagram(packet, segment, stream, stamp)
     block = stream.layout.block(packet, stamp)

@@ -7,6 +7,7 @@ here, so a retransmission costs no memory per subscriber (RFC 4585 §6.2.1, RFC 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 
 from media.rtp import SourcePacket
 
@@ -67,6 +68,10 @@ class RetransmissionRing:
 
     def get(self, ext_seq: int) -> SourcePacket | None:
         return self._packets.get(ext_seq)
+
+    def newest(self, count: int) -> list[SourcePacket]:
+        """The last packets that came, newest first; fewer when there are not so many."""
+        return list(islice(reversed(self._packets.values()), count))
 
     def clear(self) -> None:
         self._packets.clear()

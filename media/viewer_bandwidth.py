@@ -64,6 +64,8 @@ RELAPSE_S: Final = 10.0
 """Congestion so soon after a probe that had succeeded counts as its failure..."""
 MAX_RELAPSE_RETRY_S: Final = 20.0
 """... with longer waits, so that nobody is sent up and down in turns."""
+PUT_OFF_S: Final = 0.5
+"""Until the next try of a probe for which there was no room: others take about two seconds."""
 AGAIN_S: Final = 0.2
 """Between a probe that succeeded and the next stage: the new layer's key frame goes first."""
 
@@ -383,6 +385,13 @@ class ViewerBandwidth:
         if top_bps is not None and top_bps <= stage_bps and self._failures % 2 == 0:
             return top_bps
         return min(next_bps, round(stage_bps))
+
+    def put_off_probe(self, now: float) -> None:
+        """It cannot be sent now; nothing is learnt from that."""
+        self.probe = None
+        self.probes -= 1
+        self._probe_due = now + PUT_OFF_S
+        self._move(Sign.UNPROVEN)
 
     def _judge_probe(self, now: float) -> None:
         verdict = self.probe.verdict(now) if self.probe is not None else None

@@ -52,3 +52,11 @@ def test_clear_forgets_everything() -> None:
     ring.clear()
     assert len(ring) == 0
     assert ring.payload_bytes == 0
+
+
+def test_the_newest_come_first() -> None:
+    ring = RetransmissionRing()
+    for number in (5, 7, 6):
+        ring.put(source_packet(number))
+    assert [packet.ext_seq for packet in ring.newest(2)] == [6, 7]
+    assert [packet.ext_seq for packet in ring.newest(9)] == [6, 7, 5]
