@@ -16,24 +16,20 @@ REPAIRED_STREAM_ID: Final = "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream
 AUDIO_LEVEL: Final = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"  # RFC 6464
 ABS_SEND_TIME: Final = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
 ABS_CAPTURE_TIME: Final = "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time"
-PLAYOUT_DELAY: Final = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay"
 VIDEO_ORIENTATION: Final = "urn:3gpp:video-orientation"
-DEPENDENCY_DESCRIPTOR: Final = (
-    "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension"
-)
 TRANSPORT_WIDE_CC: Final = (
     "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
 )
 
+# Only what `rtp.ExtensionLayout` writes. So no dependency descriptor: its frame numbers would have
+# to go on over a switch.
 _FOR_BOTH: Final = frozenset(
     {
         MID,
         AUDIO_LEVEL,
         ABS_SEND_TIME,
         ABS_CAPTURE_TIME,
-        PLAYOUT_DELAY,
         VIDEO_ORIENTATION,
-        DEPENDENCY_DESCRIPTOR,
     }
 )
 # Never TRANSPORT_WIDE_CC for viewers: their feedback would be twenty packets a second each.
