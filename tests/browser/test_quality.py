@@ -82,3 +82,20 @@ async def test_people_see_how_the_picture_arrives(
     await expect(bars).to_be_visible(timeout=PATIENCE_MS)
     await host.by_id("lang").click()
     assert "signal" in (await bars.get_attribute("title") or "").lower()
+
+
+async def test_a_chosen_layer_comes_without_an_offer_and_goes_again(
+    browser: Browser, program: Program, room: str
+) -> None:
+    host, viewer = await watch(browser, program, room)
+    offers = [await person.offers_sent() for person in (host, viewer)]
+    video = await viewer.by_id("stage-video-0").element_handle()
+    await viewer.by_id("quality").click()
+    for layer, is_reached in (
+        ("low", "video.videoHeight <= 180"),
+        ("auto", "video.videoHeight > 180"),
+    ):
+        await viewer.by_id(f"layer-{layer}").click()
+        await viewer.page.wait_for_function(f"video => {is_reached}", arg=video)
+    await viewer.wait_picture(0)
+    assert [await person.offers_sent() for person in (host, viewer)] == offers
