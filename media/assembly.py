@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from media.backlog import TURN_DELIVERIES
 from media.certificate import Certificate
 from media.codecs import Codec, red_blocks
 from media.downlink import OutOptions
@@ -48,6 +49,8 @@ class PlaneOptions:
     max_peers: int = 20_000
     max_connecting: int = 2_000
     """Peers whose handshake is not done; bounds what strangers can make us keep."""
+    turn_deliveries: int = TURN_DELIVERIES
+    """Packets times viewers that one turn of the fan-out sends (`media/backlog.py`)."""
 
 
 class Assembler:

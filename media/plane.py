@@ -62,6 +62,10 @@ CONNECTING_INTERVAL_S: Final = 0.05
 """How often the timers of handshakes are looked at; the shortest of them is 0.2 s."""
 
 
+def _is_video(layer: Layer) -> bool:
+    return layer.source.is_video
+
+
 class MediaPlane:
     """See the module's text. Never raises for what a peer sent; every drop is counted."""
 
@@ -76,6 +80,7 @@ class MediaPlane:
             emit=self._events.append,
             transmit=lambda data, address: self._transmits.append((data, address)),
             wall_offset_s=options.wall_offset_s,
+            turn_deliveries=options.turn_deliveries,
         )
         self._bandwidth = BandwidthControl(
             self._switchboard, sender=sender, wall_offset_s=options.wall_offset_s
@@ -221,12 +226,22 @@ class MediaPlane:
                     peer.drop("viewer_rtp")
             else:
                 self._receive_handshake(data, address, touched, now)
-        for layer, packets in arrived.items():
-            self._switchboard.forward(layer, packets, now)
+        for layer in sorted(arrived, key=_is_video):  # a voice waits for no picture
+            self._switchboard.forward(layer, arrived[layer], now)
         for publisher in sending:
             self._settle_media(publisher, now)
         for peer in touched:
             self._settle(peer, now)
+        self._ask_publishers(now)
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether part of a fan-out waits: call `handle_turn` soon, but read what came first."""
+        return self._switchboard.is_behind
+
+    def handle_turn(self, now: float) -> None:
+        """Send a bounded portion of what waits (`media/backlog.py`)."""
+        self._switchboard.take_turn(now)
         self._ask_publishers(now)
 
     def _receive_handshake(

@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection
 from typing import Final
 
 from media import rtcp
+from media.backlog import TURN_DELIVERIES, Backlog, Portion
 from media.codecs import find_match
 from media.downlink import OutStream
 from media.fanout import FanOutCounters, RunSender, fan_out, fan_out_replay
@@ -62,12 +63,14 @@ class Switchboard:
         emit: Callable[[Event], None],
         transmit: Callable[[bytes, Address], None],
         wall_offset_s: float,
+        turn_deliveries: int = TURN_DELIVERIES,
     ) -> None:
         self._sender = sender
         self._emit = emit
         self._transmit = transmit
         self._wall_offset_s = wall_offset_s
         self._buffer = OutBuffer()
+        self._backlog = Backlog(turn_deliveries)
         self.counters = FanOutCounters()
         self._tracks: dict[TrackId, PublishedTrack] = {}
         self._layers: dict[int, Layer] = {}
@@ -237,9 +240,35 @@ class Switchboard:
         followers = self._followers_of(layer)
         if not followers:
             return
+        if self._backlog.may_pass(layer, len(packets) * len(followers)):
+            self._fan_out(packets, [slot.stream for slot in followers], now)
+            return
+        self._backlog.put(Portion(layer, packets, list(followers)))
+        while self._backlog.is_full:
+            self.take_turn(now)
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether part of a fan-out waits; then `take_turn` as soon as what came meanwhile is
+        read."""
+        return self._backlog.deliveries > 0
+
+    def take_turn(self, now: float) -> None:
+        """Send the next portion of what waits."""
+        portion = self._backlog.take()
+        if portion is None or portion.layer.track.is_muted:
+            return
+        followers = self._followers_of(portion.layer)
+        # Who left meanwhile gets no more of it.
+        streams = [slot.stream for slot in portion.slots if slot in followers]
+        self._fan_out(portion.packets, streams, now)
+
+    def _fan_out(  # hot path
+        self, packets: list[SourcePacket], streams: list[OutStream], now: float
+    ) -> None:
         switched = fan_out(
             packets,
-            [slot.stream for slot in followers],
+            streams,
             sender=self._sender,
             buffer=self._buffer,
             stamp=rtcp.ntp24(now + self._wall_offset_s),

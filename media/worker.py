@@ -84,6 +84,7 @@ class LocalMedia:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._is_drain_due = False
+        self._is_turn_due = False
         self._delay_ms = debug_forward_delay_ms
         self._line = DelayLine(debug_forward_delay_ms / 1000) if debug_forward_delay_ms else None
         self._release_timer: asyncio.TimerHandle | None = None
@@ -243,6 +244,13 @@ class LocalMedia:
         self._plane.handle_timeout(now if deadline is None else max(deadline, now))
         self._drain()
 
+    def _on_turn(self) -> None:
+        """A portion of a fan-out that was too large for one go; the sockets were read since."""
+        self._is_turn_due = False
+        if self._plane is not None and self._loop is not None:
+            self._plane.handle_turn(self._loop.time())
+            self._drain()
+
     def _drain(self) -> None:
         """Hand out everything that an input caused, then re-arm the one timer."""
         self._is_drain_due = False
@@ -257,6 +265,9 @@ class LocalMedia:
                 event = msgspec.structs.replace(event, totals=self.totals())
             if self._handler is not None:
                 self._handler(event)
+        if plane.is_behind and not self._is_turn_due:
+            self._is_turn_due = True
+            loop.call_soon(self._on_turn)
         self._arm(plane.next_deadline(), loop)
 
     def _arm(self, deadline: float | None, loop: asyncio.AbstractEventLoop) -> None:

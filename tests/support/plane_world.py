@@ -88,6 +88,8 @@ class World:
     ) -> None:
         self.now = START_S
         self.policy = policy
+        self.takes_turns = True
+        """False leaves turns of the fan-out to the test."""
         self.events: list[Event] = []
         self.clients: dict[Address, Client] = {}
         self.sent: list[tuple[Address, bytes]] = []
@@ -174,8 +176,8 @@ class World:
         self.now += STEP_S
         for client in list(dict.fromkeys(self.clients.values())):
             client.act(self.now)
-        batch = [(data, source) for data, source, _ in self._to_plane.arrived(self.now)]
-        if batch:
+        batch = self.take_uplink()
+        if batch or (self.takes_turns and self.plane.is_behind):
             self.receive(batch)
         deadline = self.plane.next_deadline()
         if deadline is not None and deadline <= self.now:
@@ -186,12 +188,18 @@ class World:
             if receiver is not None:
                 receiver.receive(data, self.now)
 
+    def take_uplink(self) -> list[tuple[bytes, Address]]:
+        """The datagrams that have arrived for the plane by now, instead of giving them to it."""
+        return [(data, source) for data, source, _ in self._to_plane.arrived(self.now)]
+
     def receive(self, batch: list[tuple[bytes, Address]]) -> None:
         """Hand datagrams to the plane, past any link."""
         self.plane.handle_datagrams(batch, self.now)
         self._drain()
 
     def _drain(self) -> None:
+        while self.takes_turns and self.plane.is_behind:
+            self.plane.handle_turn(self.now)
         while (transmit := self.plane.poll_transmit()) is not None:
             self._deliver(*transmit)
         while (event := self.plane.poll_event()) is not None:
