@@ -426,7 +426,7 @@ def _continue_vp8(
     segment: Segment, packet: SourcePacket, last: SourcePacket, previous: Segment
 ) -> None:
     """Let the VP8 counters go on one after the last ones sent (RFC 7741 §4.2)."""
-    new, old = packet.vp8, last.vp8
+    new, old = packet.vp8, last.vp8 or last.vp8_before
     if new is None or old is None:
         return
     if new.picture_id >= 0 and old.picture_id >= 0:

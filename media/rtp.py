@@ -209,7 +209,8 @@ class SourcePacket:
     seconds. `is_keyframe_start` marks the first packet of a key frame. `abs_capture_time` is
     64-bit NTP on *our* wall clock. `extension_flags` tells which extension values are present.
     `payload` is without padding and may be empty (a padding-only probe). `red` is set when it is a
-    RED payload; a source that sends RED may send plain Opus between.
+    RED payload; a source that sends RED may send plain Opus between. `vp8_before` of a VP8 packet
+    without payload is the descriptor before it, so that counters can go on over a switch after it.
     """
 
     __slots__ = (
@@ -229,6 +230,7 @@ class SourcePacket:
         "ssrc",
         "video_orientation",
         "vp8",
+        "vp8_before",
     )
 
     def __init__(
@@ -245,6 +247,7 @@ class SourcePacket:
         peak_timestamp: int | None = None,
         is_keyframe_start: bool = False,
         vp8: Vp8Descriptor | None = None,
+        vp8_before: Vp8Descriptor | None = None,
         red: RedLayout | None = None,
         audio_level: int | None = None,
         video_orientation: int | None = None,
@@ -261,6 +264,7 @@ class SourcePacket:
         self.marker = marker
         self.is_keyframe_start = is_keyframe_start
         self.vp8 = vp8
+        self.vp8_before = vp8_before
         self.red = red
         self.audio_level = audio_level
         self.video_orientation = video_orientation

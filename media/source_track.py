@@ -114,6 +114,7 @@ class SourceTrack:
         self._sequence = SequenceUnwrapper()
         self._timestamps = Unwrapper(32)
         self._picture_ids: dict[int, Unwrapper] = {}
+        self._vp8: Vp8Descriptor | None = None
         self._seen: set[int] = set()
         self._keyframe_timestamp = -1
         self._keyframe_count = 0
@@ -301,6 +302,7 @@ class SourceTrack:
                 unwrapper = Unwrapper(vp8.picture_id_bits)
                 self._picture_ids[vp8.picture_id_bits] = unwrapper
             vp8.ext_picture_id = unwrapper.unwrap(vp8.picture_id)
+        before, self._vp8 = self._vp8, vp8 or self._vp8
         return SourcePacket(
             source_id=self.source_id,
             ssrc=self.ssrc or 0,
@@ -313,6 +315,7 @@ class SourceTrack:
             marker=header.marker,
             is_keyframe_start=starts_keyframe,
             vp8=vp8,
+            vp8_before=before if vp8 is None else None,
             red=red,
             audio_level=values.audio_level,
             video_orientation=values.video_orientation,
@@ -360,6 +363,7 @@ class SourceTrack:
         self._reception.restart()
         self._timestamps = Unwrapper(32)
         self._picture_ids.clear()
+        self._vp8 = None
         self._keyframe_timestamp = -1
         self.gop.clear()
         self.clock.reset()

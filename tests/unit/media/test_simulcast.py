@@ -173,6 +173,22 @@ def test_a_layer_that_falls_silent_is_left_and_taken_again_when_it_is_back() -> 
     assert max(b.at - a.at for a, b in itertools.pairwise(packets)) < 1.0
 
 
+def test_picture_ids_go_on_over_a_switch_after_padding() -> None:
+    world = World()
+    host, viewer = watching(world)
+    top = host.encodings["f"]
+    shape(world, viewer, "small")
+    top.is_on = False
+    pad = rtp_bytes(top.seq, ssrc=top.ssrc, payload_type=VP8_PT, payload=b"", padding=50)
+    host.send_rtp(pad)
+    world.run(1.0)
+    assert layer(viewer) == "host-h"
+    packets = viewer.media(VIDEO)
+    place = next(n for n, packet in enumerate(packets) if not packet.payload)
+    assert packets[place + 1].is_keyframe_start
+    assert (packets[place + 1].picture_id - packets[place - 1].picture_id) & 0x7FFF == 1
+
+
 def test_layers_come_one_by_one_as_an_encoder_ramps_up() -> None:
     world = World()
     host, viewer = publish_simulcast(world), world.play("ann")
