@@ -30,6 +30,8 @@ PORTION_S: Final = 0.01
 """As for replays: a portion of 2 Mbit/s is two packets."""
 MAX_PROBES: Final = 16
 """Probes at a time: of 2 Mbit/s each they cost 2 % of a core. Others wait for their turn."""
+MAX_REPORT_AGE_S: Final = 60.0
+"""What seems older is nonsense, or was sent since this batch's time was taken and has wrapped."""
 MEASURE_S: Final = 1.0
 """How long the measured bitrates of a layer's temporal layers hold for all its viewers."""
 
@@ -93,7 +95,8 @@ class BandwidthControl:
             bandwidth.handle_loss(stream.loss, stream.packets - packets, now)
         if report.lsr and report.lsr != last_lsr and stream.rtt_s is not None:
             age_s = ((compact_now - report.lsr) & 0xFFFFFFFF) / 65536
-            bandwidth.handle_round_trip(stream.rtt_s, now - age_s, now)
+            if age_s < MAX_REPORT_AGE_S:
+                bandwidth.handle_round_trip(stream.rtt_s, now - age_s, now)
 
     def _bandwidth(self, viewer: Viewer, now: float) -> ViewerBandwidth:
         steered = self._steered.get(viewer)

@@ -26,6 +26,10 @@ REMB_BELOW_SENT: Final = 0.9
 """On congestion libwebrtc says 0.85 times what arrives; what arrives is measured by both sides in
 windows of about a second, hence the room."""
 
+FIRST_REMB_BELOW_SENT: Final = 0.6
+"""The first estimate has not fallen: libwebrtc begins with what arrived in its first seconds, while
+the publisher's encoder was still rising (Chromium: 0.77 of what was sent by then)."""
+
 MARK_S: Final = 0.5
 """What is sent is measured over one to two of these, as receivers do over a second."""
 
@@ -198,9 +202,12 @@ class ViewerBandwidth:
         """The viewer's estimate (draft-alvestrand-rmcat-remb-03)."""
         self._heard(now)
         before, self._remb_bps = self._remb_bps, bps
-        has_fallen = before is None or bps < before * REMB_FALL
         arriving_bps = self.sent_bps(now) * (1 - self._loss)
-        if has_fallen and bps < arriving_bps * REMB_BELOW_SENT and now >= self._deaf_until:
+        if before is None:
+            is_sign = bps < arriving_bps * FIRST_REMB_BELOW_SENT
+        else:
+            is_sign = bps < before * REMB_FALL and bps < arriving_bps * REMB_BELOW_SENT
+        if is_sign and now >= self._deaf_until:
             self._congested(bps, now)
         elif self.probe is not None:
             self.probe.handle_remb(bps, now)

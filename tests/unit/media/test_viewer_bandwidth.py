@@ -77,6 +77,7 @@ class Viewer:
 
     def squeeze(self) -> None:
         """To 300 kbit/s, and until that is settled."""
+        self.remb(3_000_000)
         self.remb(300_000)
         self.sent_bps = 200_000
         self.run(HELD_S + FIRST_RETRY_S)
@@ -124,8 +125,22 @@ def test_an_estimate_low_for_random_loss_is_none() -> None:
     assert viewer.budget() is None
 
 
+def test_a_first_estimate_somewhat_low_is_none() -> None:
+    """The publisher's encoder was still rising when libwebrtc began to estimate."""
+    viewer = Viewer()
+    viewer.remb(1_540_000)
+    assert viewer.budget() is None
+
+
+def test_a_first_estimate_far_too_low_is_the_budget() -> None:
+    viewer = Viewer()
+    viewer.remb(800_000)
+    assert viewer.budget() == 800_000
+
+
 def test_a_budget_is_never_less_than_a_voice() -> None:
     viewer = Viewer()
+    viewer.remb(2_000_000)
     viewer.remb(5)
     assert viewer.budget() == MIN_BUDGET_BPS
 
