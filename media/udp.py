@@ -112,6 +112,18 @@ class UdpPort:
             send_buffer_bytes=self.send_buffer_bytes,
         )
 
+    def shortage(self) -> str | None:
+        """What to say when the kernel granted less than asked for, with the remedy; else None."""
+        granted = {
+            "rmem_max": self.receive_buffer_bytes,
+            "wmem_max": self.send_buffer_bytes,
+        }
+        short = [name for name, size in granted.items() if size < SOCKET_BUFFER_BYTES]
+        if not short:
+            return None
+        remedy = " ".join(f"net.core.{name}={SOCKET_BUFFER_BYTES}" for name in short)
+        return f"bursts may be lost in small kernel buffers; sysctl -w {remedy}"
+
     def send(self, data: bytes | memoryview, address: Address) -> bool:  # hot path
         """Send one datagram; False when it was dropped (counted)."""
         self._send_calls += 1

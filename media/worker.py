@@ -146,6 +146,9 @@ class LocalMedia:
             udp if self._ports is None else self._ports,
         )
         logger.info("media_started port=%d candidates=%s", self.port, ",".join(hosts))
+        shortage = udp.shortage()
+        if shortage is not None:
+            logger.warning("media_buffers_small %s", shortage)
         if self._line is not None:
             logger.warning("media_slowed_on_purpose delay_ms=%d", self._delay_ms)
 

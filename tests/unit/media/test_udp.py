@@ -163,6 +163,17 @@ async def test_buffers_report_what_was_granted() -> None:
         assert 0 < stats.send_buffer_bytes <= SOCKET_BUFFER_BYTES
 
 
+async def test_small_buffers_are_named_with_the_remedy() -> None:
+    with open_port() as (port, _):
+        port.receive_buffer_bytes = port.send_buffer_bytes = SOCKET_BUFFER_BYTES
+        assert port.shortage() is None
+        port.receive_buffer_bytes = SOCKET_BUFFER_BYTES // 2
+        said = port.shortage()
+        assert said is not None
+        assert f"net.core.rmem_max={SOCKET_BUFFER_BYTES}" in said
+        assert "wmem_max" not in said
+
+
 async def test_a_taken_port_is_an_error_at_once() -> None:
     with open_port() as (port, receiver), pytest.raises(OSError, match="in use"):
         UdpPort(asyncio.get_running_loop(), "127.0.0.1", port.address[1], receiver)
