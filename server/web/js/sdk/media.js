@@ -42,7 +42,11 @@ export class RoomMedia {
         if (linkState === 'up') this.#isUp(kind);
         onState({ kind, state: linkState, error });
       },
-      onJoin: (split) => send({ type: 'report_join', peer_id: this.#linkOf(kind).peerId, ...split }),
+      onJoin: (split) => {
+        // A sender's first frame is nothing that anybody waited to see.
+        const seen = kind === 'publish' ? { ...split, first_frame_ms: null } : split;
+        send({ type: 'report_join', peer_id: this.#linkOf(kind).peerId, ...seen });
+      },
     });
     this.publication = new Publication(link('publish'), () => state.you?.role === 'host');
     const isOpen = () => OPEN_PHASES.has(state.show.phase);
