@@ -82,8 +82,8 @@ class OutStream:
 
     Resends. With RTX they go out on their own SSRC with a fresh stamp. Without it a resend has to
     be bit-identical to the packet before (DESIGN 3.7), which a stamp of the moment would break:
-    video without RTX therefore carries no abs-send-time and is resent as it was. Audio without
-    RTX keeps its stamp (REMB needs steady ones) and is not resent: Opus conceals single losses.
+    what may be asked for and has no RTX (all sound) therefore carries no abs-send-time and is
+    resent as it was. REMB is none the poorer: libwebrtc's looks at pictures alone.
     """
 
     __slots__ = (
@@ -214,7 +214,7 @@ class OutStream:
 
 def _layout(options: OutOptions) -> ExtensionLayout:
     ids = dict(options.extension_ids)
-    if options.kind == "video" and options.can_nack and options.rtx_ssrc is None:
+    if options.can_nack and options.rtx_ssrc is None:
         ids.pop(ABS_SEND_TIME_URI, None)
     return extension_layout(ids, options.mid)
 

@@ -199,6 +199,26 @@ async def test_a_command_survives_a_dropped_socket_under_its_id(page: Page) -> N
     }
 
 
+async def test_an_offer_says_that_lost_sound_is_asked_for_again(page: Page) -> None:
+    offers = await page.evaluate("""async () => {
+      const { withAudioNack } = await import('/static/js/sdk/audio-nack.js');
+      const pc = new RTCPeerConnection();
+      for (const kind of ['audio', 'audio', 'video']) pc.addTransceiver(kind);
+      const { sdp } = await pc.createOffer();
+      const once = withAudioNack(sdp);
+      return [sdp, once, withAudioNack(once)];
+    }""")
+    plain, once, twice = offers
+    assert once == twice
+    added = [line for line in once.split("\r\n") if line.endswith(" nack")]
+    added = [line for line in added if line not in plain]
+    opus = [line.split()[0][9:] for line in plain.split("\r\n") if line.endswith(" opus/48000/2")]
+    assert len(opus) == 2
+    assert set(opus) <= {line.split()[0][10:] for line in added}
+    assert len(once.split("\r\n")) == len(plain.split("\r\n")) + len(added)
+    assert once.count(f"a=rtcp-fb:{opus[0]} nack\r\n") == 2, "in each section"
+
+
 async def test_small_pictures_and_guests_send_fewer_layers(page: Page) -> None:
     sent = await page.evaluate("""async () => {
       const { videoEncodings } = await import('/static/js/sdk/encodings.js');

@@ -403,6 +403,7 @@ class Publisher(Client):
             extensions=self._extensions({AUDIO_LEVEL_ID: b"\x85"}),
         )
         microphone.captured[microphone.seq] = now
+        microphone.kept[microphone.seq] = packet
         microphone.seq = (microphone.seq + 1) & 0xFFFF
         self.send_rtp(packet)
 
@@ -433,11 +434,20 @@ class Publisher(Client):
             elif rtcp.is_nack(packet):
                 assert isinstance(packet, rtcp.RtcpRtpfbPacket)
                 self.nacked += packet.lost
-                if not self.camera.ignores_nacks:
+                if packet.media_ssrc == self.AUDIO_SSRC:
+                    self.repeat(packet.lost)
+                elif not self.camera.ignores_nacks:
                     self.resend(packet.lost)
 
+    def repeat(self, seqs: Iterable[int]) -> None:
+        """Sound, as it was: it has no RTX."""
+        for seq in seqs:
+            packet = self.microphone.kept.get(seq)
+            if packet is not None:
+                self.send_rtp(packet)
+
     def resend(self, seqs: Iterable[int]) -> None:
-        """By RTX (RFC 4588), or as they were without it."""
+        """Pictures, by RTX (RFC 4588), or as they were without it."""
         for seq in seqs:
             packet = self.camera.kept.get(seq)
             if packet is None:

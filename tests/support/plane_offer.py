@@ -30,6 +30,8 @@ class OfferText:
     red: bool = False
     """Offer RED (RFC 2198) beside Opus, as Chromium does."""
     opus_pt: int = AUDIO_PT
+    audio_nack: bool = False
+    """Offer to ask for lost sound again, as our SDK does; browsers do not by themselves."""
     rtx: bool = True
     pli: bool = True
     send_time: bool = True
@@ -69,6 +71,8 @@ class OfferText:
         if kind == "audio":
             yield f"a=extmap:{AUDIO_LEVEL_ID} {AUDIO_LEVEL_URI}"
             yield f"a=rtpmap:{self.opus_pt} opus/48000/2"
+            if self.audio_nack:
+                yield f"a=rtcp-fb:{self.opus_pt} nack"
             if self.twcc:
                 yield f"a=rtcp-fb:{self.opus_pt} transport-cc"
             if self.red:

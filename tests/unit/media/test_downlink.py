@@ -194,7 +194,8 @@ def test_what_a_viewer_reports(lsr: int, dlsr: int, rtt_s: float | None) -> None
         ("video", 101, True, True, True),
         ("video", None, True, False, True),
         ("video", None, False, True, False),
-        ("audio", None, True, True, False),
+        ("audio", None, True, False, True),
+        ("audio", None, False, True, False),
         ("audio", 101, True, True, True),
     ],
 )

@@ -89,10 +89,14 @@ def test_without_rtx_a_resend_is_bit_identical() -> None:
     assert scene.nack(1001, 1000, stamp=999) == [first[1], first[0]]
 
 
-def test_stamped_streams_without_rtx_are_not_resent() -> None:
+def test_sound_comes_again_as_it_was() -> None:
     scene = Scene(rtx=False, kind="audio")
-    scene.send([source_packet(50), source_packet(51)])
-    assert scene.nack(1001) == []
+    scene.send([source_packet(50), source_packet(51)], stamp=111)
+    first = [data for _, data in scene.sender.datagrams]
+    assert scene.nack(1001, stamp=999) == [first[1]]
+
+
+def test_stamped_streams_without_rtx_are_not_resent() -> None:
     scene = Scene()
     scene.viewer.stream.point(Feed(1, 102, None, 90_000, "seat-0"))
     scene.send([source_packet(50, keyframe=True), source_packet(51)])

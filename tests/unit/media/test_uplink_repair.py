@@ -126,3 +126,20 @@ def test_audio_without_nack_is_neither_asked_for_nor_counted_as_asked() -> None:
     assert (stats.nacks_out, stats.recovered) == (0, 0)
     assert stats.lost_in > 10
     assert stats.loss > 0
+
+
+def test_lost_sound_is_asked_for_again_where_that_was_offered() -> None:
+    world = World(3)
+    host = world.publish("host", video=0, audio_nack=True)
+    viewer = world.play("ann", video=0)
+    world.run(1)
+    world.point(viewer, "0", host.microphone_id, 1)
+    host.up = link(1, delay_ms=10, loss=0.2)
+    world.run(10)
+    host.up = link(1, delay_ms=10)
+    world.run(1)
+    (stats,) = world.stats("host").peers
+    assert stats.lost_in == 0
+    assert stats.recovered > 70
+    numbers = sorted(packet.source_seq for packet in viewer.media("0"))
+    assert numbers == list(range(numbers[0], numbers[-1] + 1)), "nothing is missing, nothing twice"

@@ -2,6 +2,7 @@
  * The downlink: one PeerConnection with the room's number of receive-only slots. Which seat a slot
  * shows is told by messages (`slots`, `slot_assigned`, `slot_live`), never by a new offer.
  */
+import { withAudioNack } from './audio-nack.js';
 import { MediaLink } from './link.js';
 import { SlotShapes } from './slot-shapes.js';
 
@@ -45,7 +46,7 @@ export class Playback {
       ...link,
       kind: 'play',
       build: (pc) => this.#build(pc),
-      message: (pc) => ({ type: 'play', sdp: pc.localDescription.sdp }),
+      message: (pc) => ({ type: 'play', sdp: withAudioNack(pc.localDescription.sdp) }),
     });
   }
 

@@ -1,4 +1,5 @@
 /** The uplink: one send-only PeerConnection with a transceiver for each track. */
+import { withAudioNack } from './audio-nack.js';
 import { addVideo, videoEncodings, widenLoneEncoding } from './encodings.js';
 import { MediaLink } from './link.js';
 
@@ -109,7 +110,7 @@ export class Publication {
   #message(pc) {
     const sources = {};
     for (const [source, transceiver] of this.#transceivers) sources[transceiver.mid] = source;
-    return { type: 'publish', sdp: pc.localDescription.sdp, sources };
+    return { type: 'publish', sdp: withAudioNack(pc.localDescription.sdp), sources };
   }
 }
 
