@@ -27,7 +27,7 @@ from media.sdp import (
     build_answer,
 )
 from media.sdp import OutStream as AnsweredStream
-from media.seam import Answered, PlayOffer, PublishOffer, SlotInfo, TrackInfo, track_id
+from media.seam import Answered, PlayOffer, PublishOffer, SlotInfo, TrackFormat, TrackInfo, track_id
 from media.source_track import SourceOptions, SourceTrack
 from media.transport import PeerTransport
 from media.viewer import Viewer, ViewerSlot
@@ -82,6 +82,7 @@ class Assembler:
             self._answer(offer, local, sections),
             transport.ice_tag,
             tracks=tuple(track.info for track in tracks),
+            formats=tuple(_format(track) for track in tracks),
         )
 
     def _track(
@@ -213,6 +214,17 @@ class Assembler:
             transport=local,
             sections=sections,
         )
+
+
+def _format(track: PublishedTrack) -> TrackFormat:
+    codec = track.codec
+    return TrackFormat(
+        codec.payload_type,
+        codec.clock_rate,
+        codec.channels,
+        codec.parameters,
+        track.layers[0].source.options.block_payload_type,
+    )
 
 
 def _answered(accepted: PublishedSection) -> tuple[Codec, ...]:

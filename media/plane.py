@@ -21,6 +21,7 @@ from media.bandwidth_control import BandwidthControl
 from media.demux import is_dtls, is_stun
 from media.downlink import OutStream
 from media.errors import OfferRefused, RemoteProtocolError
+from media.exports import SendFrames
 from media.fanout import RunSender
 from media.ice import Address, stun_local_ufrag_untrusted
 from media.layer import Layer
@@ -28,6 +29,8 @@ from media.peer import Peer
 from media.publisher import Publisher
 from media.quality import QualityMeter
 from media.registry import PeerRegistry
+from media.relay import Relay, no_links
+from media.relay_frames import Frame
 from media.resend import answer_nack
 from media.rotation import Rotation
 from media.rtp import SourcePacket
@@ -36,7 +39,9 @@ from media.seam import (
     ClosePeer,
     Command,
     Event,
+    ExportTrack,
     IceRestarted,
+    ImportTrack,
     MuteTrack,
     PauseSlot,
     PeerClosed,
@@ -52,6 +57,7 @@ from media.seam import (
     RestartIce,
     ShapeSlot,
     Stats,
+    StopRelay,
 )
 from media.stats import Traffic, peer_stats
 from media.switchboard import Switchboard
@@ -69,7 +75,10 @@ def _is_video(layer: Layer) -> bool:
 class MediaPlane:
     """See the module's text. Never raises for what a peer sent; every drop is counted."""
 
-    def __init__(self, options: PlaneOptions, sender: RunSender) -> None:
+    def __init__(
+        self, options: PlaneOptions, sender: RunSender, send_frames: SendFrames = no_links
+    ) -> None:
+        """`send_frames` writes to other media workers (`media.relay`)."""
         self._options = options
         self._sender = sender
         self._events: deque[Event] = deque()
@@ -84,6 +93,12 @@ class MediaPlane:
         )
         self._bandwidth = BandwidthControl(
             self._switchboard, sender=sender, wall_offset_s=options.wall_offset_s
+        )
+        self._relay = Relay(
+            self._switchboard,
+            send_frames,
+            wall_offset_s=options.wall_offset_s,
+            randbits=options.randbits,
         )
         self._registry = PeerRegistry()
         self._quality: dict[PeerId, QualityMeter] = {}
@@ -111,6 +126,9 @@ class MediaPlane:
                 self._close_commanded(command, now)
             case QueryStats():
                 self._report(command)
+            case ExportTrack() | ImportTrack() | StopRelay():
+                if not self._relay.handle_command(command, now):
+                    self._totals["ignored"] += 1
             case _:
                 assert_never(command)
         self._ask_publishers(now)
@@ -226,12 +244,19 @@ class MediaPlane:
                     peer.drop("viewer_rtp")
             else:
                 self._receive_handshake(data, address, touched, now)
+        if self._relay.exported:
+            self._relay.forward(arrived)  # first: the other worker sends beside us
         for layer in sorted(arrived, key=_is_video):  # a voice waits for no picture
             self._switchboard.forward(layer, arrived[layer], now)
         for publisher in sending:
             self._settle_media(publisher, now)
         for peer in touched:
             self._settle(peer, now)
+        self._ask_publishers(now)
+
+    def handle_relayed(self, link: str, frames: Iterable[Frame], now: float) -> None:
+        """Take what came from another media worker over a link."""
+        self._relay.receive(link, frames, now)
         self._ask_publishers(now)
 
     @property
@@ -366,6 +391,8 @@ class MediaPlane:
             publisher = self._registry.publishers.get(peer_id)
             if publisher is not None:
                 self._settle(publisher, now)
+            else:
+                self._relay.settle(peer_id, now)
 
     def _connected(self, peer: Peer, profile: str, now: float) -> None:
         self._registry.connected(peer)
@@ -405,6 +432,7 @@ class MediaPlane:
             self._rotation.clear()
         if isinstance(peer, Publisher):
             self._publishers_due.pop(peer, None)
+            self._relay.remove_publisher(peer)
             self._switchboard.remove_publisher(peer)
         elif isinstance(peer, Viewer):
             self._bandwidth.remove(peer)
@@ -420,6 +448,9 @@ class MediaPlane:
         replay_due = self._switchboard.next_deadline()
         if replay_due is not None:
             due.append(replay_due)
+        relay_due = self._relay.next_deadline()
+        if relay_due is not None:
+            due.append(relay_due)
         probe_due = self._bandwidth.next_deadline()
         if probe_due is not None:
             due.append(probe_due)
@@ -439,6 +470,7 @@ class MediaPlane:
             self._tick_connecting(now)
         self._switchboard.handle_timeout(now)
         self._bandwidth.handle_timeout(now)
+        self._relay.handle_timeout(now)
         if self._rotation is not None:
             for peer in self._rotation.take(self._registry.peers.values(), now):
                 self._look_after(peer, now)
@@ -492,7 +524,8 @@ class MediaPlane:
             **self._totals,
             **self._traffic.totals(self._registry.peers.values()),
             **self._registry.sizes(),
-            "tracks": self._switchboard.track_count,
+            "tracks": self._switchboard.track_count - self._relay.imported,
+            **self._relay.totals(),
             "fanout_batches": counters.batches,
             "fanout_packets": counters.packets,
             "fanout_bytes": counters.bytes,

@@ -13,16 +13,21 @@ worker are closed with the reason `worker_lost`, upon which clients offer again.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, assert_never
 
+from media.crossings import Crossings
+from media.errors import LocalProtocolError
 from media.placement import Placement
 from media.seam import (
     Answered,
     ClosePeer,
     Command,
     Event,
+    ExportTrack,
     IceRestarted,
+    ImportTrack,
     MuteTrack,
     PauseSlot,
     PeerClosed,
@@ -37,7 +42,7 @@ from media.seam import (
     RestartIce,
     ShapeSlot,
     Stats,
-    TrackId,
+    StopRelay,
 )
 from media.totals import Totals
 
@@ -79,15 +84,15 @@ class _Gathering:
 class WorkerPool:
     """See the module's text. Workers are numbers, 0 and up; none is up at first."""
 
-    def __init__(self, placement: Placement | None = None) -> None:
+    def __init__(self, link_of: Callable[[int], str], placement: Placement | None = None) -> None:
+        """`link_of` names the socket where a worker takes tracks of others."""
         self._placement = placement or Placement()
+        self._crossings = Crossings(link_of)
         self._commands: deque[tuple[int, Command]] = deque()
         self._events: deque[Event] = deque()
         self._offers: dict[PeerId, _Asked] = {}
         self._restarts: dict[RequestId, tuple[int, PeerId]] = {}
         self._gatherings: dict[RequestId, _Gathering] = {}
-        self._tracks: dict[TrackId, PeerId] = {}
-        self._tracks_of: dict[PeerId, tuple[TrackId, ...]] = {}
         self._totals = Totals()
         self._totals_due: float | None = None
         self._polls = 0
@@ -119,10 +124,11 @@ class WorkerPool:
         for asked in [each for each in self._offers.values() if each.worker is None]:
             self._place(asked)
 
-    def handle_lost(self, worker: int) -> None:
+    def handle_lost(self, worker: int, now: float) -> None:
         """A worker is gone, and with it all its peers. Others notice nothing."""
         self.workers_lost += 1
         lost = self._placement.remove_worker(worker)
+        self._commands.extend(self._crossings.lose(worker))
         self._totals.lose(worker)
         for gathering in list(self._gatherings.items()):
             self._drop_from(*gathering, worker)
@@ -135,7 +141,7 @@ class WorkerPool:
             if asked is not None:
                 self._place(asked)
             else:
-                self._forget_peer(peer_id)
+                self._forget_peer(peer_id, now)
                 self._events.append(PeerClosed(peer_id, WORKER_LOST))
 
     # --- commands -------------------------------------------------------------------------------
@@ -147,7 +153,9 @@ class WorkerPool:
                 self._offer(command)
             case RestartIce():
                 self._restart_ice(command)
-            case PointSlot() | PauseSlot() | ShapeSlot():
+            case PointSlot():
+                self._point(command, now)
+            case PauseSlot() | ShapeSlot():
                 self._send_to_peer(command)
             case ClosePeer():
                 self._close(command)
@@ -155,6 +163,8 @@ class WorkerPool:
                 self._mute(command)
             case QueryStats():
                 self._gather(command, now)
+            case ExportTrack() | ImportTrack() | StopRelay():
+                raise LocalProtocolError("crossings are the pool's own business")
             case _:
                 assert_never(command)
 
@@ -221,13 +231,20 @@ class WorkerPool:
         else:
             self._send_to_peer(command)
 
+    def _point(self, command: PointSlot, now: float) -> None:
+        worker = self._placement.worker_of(command.peer_id)
+        if worker is not None:
+            before = self._crossings.point(
+                command.peer_id, worker, command.mid, command.track_id, now
+            )
+            self._commands.extend(before)
+        self._send_to_peer(command)
+
     def _mute(self, command: MuteTrack) -> None:
-        publisher = self._tracks.get(command.track_id)
-        worker = None if publisher is None else self._placement.worker_of(publisher)
-        if worker is None:
+        told = self._crossings.mute(command)
+        if not told:
             self._ignored += 1
-        else:
-            self._commands.append((worker, command))
+        self._commands.extend(told)
 
     # --- statistics -----------------------------------------------------------------------------
 
@@ -263,7 +280,7 @@ class WorkerPool:
 
     # --- events of workers ----------------------------------------------------------------------
 
-    def handle_event(self, worker: int, event: Event) -> None:
+    def handle_event(self, worker: int, event: Event, now: float) -> None:
         """Pass on what a worker says; what only concerns the pool is kept."""
         match event:
             case Stats():
@@ -277,7 +294,7 @@ class WorkerPool:
             case IceRestarted():
                 self._restarts.pop(event.request_id, None)
             case PeerClosed():
-                self._closed(event)
+                self._closed(event, now)
             case _:
                 pass
         self._events.append(event)
@@ -286,9 +303,7 @@ class WorkerPool:
         asked = self._offers.pop(event.peer_id, None)
         if asked is None or asked.worker != worker:
             return  # closed meanwhile: its `PeerClosed` follows
-        if event.tracks:
-            self._tracks_of[event.peer_id] = tuple(track.track_id for track in event.tracks)
-            self._tracks.update((track.track_id, event.peer_id) for track in event.tracks)
+        self._crossings.publish(event.peer_id, worker, event.tracks, event.formats)
         self._events.append(event)
 
     def _refused(self, event: Refused) -> None:
@@ -296,28 +311,26 @@ class WorkerPool:
             self._offers.pop(event.peer_id, None)
             self._placement.release(event.peer_id)
 
-    def _closed(self, event: PeerClosed) -> None:
+    def _closed(self, event: PeerClosed, now: float) -> None:
         self._offers.pop(event.peer_id, None)
         self._placement.release(event.peer_id)
-        self._forget_peer(event.peer_id)
+        self._forget_peer(event.peer_id, now)
 
-    def _forget_peer(self, peer_id: PeerId) -> None:
-        for track_id in self._tracks_of.pop(peer_id, ()):
-            # The same track of a newer transport stays.
-            if self._tracks.get(track_id) == peer_id:
-                del self._tracks[track_id]
+    def _forget_peer(self, peer_id: PeerId, now: float) -> None:
+        self._commands.extend(self._crossings.unpublish(peer_id))
+        self._crossings.forget_viewer(peer_id, now)
 
     # --- time and outputs -----------------------------------------------------------------------
 
     def next_deadline(self) -> float | None:
         """When `handle_timeout` wants to be called; None while there is nothing to do."""
         deadlines = [each.deadline for each in self._gatherings.values()]
-        if self._totals_due is not None:
-            deadlines.append(self._totals_due)
-        return min(deadlines, default=None)
+        others = (self._totals_due, self._crossings.next_deadline())
+        return min([*deadlines, *(each for each in others if each is not None)], default=None)
 
     def handle_timeout(self, now: float) -> None:
-        """Give up on late answers; ask for the totals again."""
+        """Give up on late answers, end crossings that nobody uses, ask for the totals again."""
+        self._commands.extend(self._crossings.handle_timeout(now))
         for request_id, gathering in list(self._gatherings.items()):
             if gathering.deadline <= now:
                 del self._gatherings[request_id]

@@ -142,6 +142,43 @@ class QueryStats(msgspec.Struct, frozen=True, tag=True):
     peer_ids: tuple[PeerId, ...] = ()
 
 
+class TrackFormat(msgspec.Struct, frozen=True):
+    """What was negotiated for a track, as far as another media worker must know it: the payload
+    format that viewers' formats are compared with. `block_payload_type`: see `SourceOptions`."""
+
+    payload_type: int
+    clock_rate: int
+    channels: int = 1
+    parameters: tuple[tuple[str, str], ...] = ()
+    block_payload_type: int | None = None
+
+
+class ExportTrack(msgspec.Struct, frozen=True, tag=True):
+    """Between workers: send a track published here to another worker, too, as `channel`.
+
+    `link` is where that worker listens. Ends with `StopRelay`, or with the track.
+    """
+
+    channel: int
+    track_id: TrackId
+    link: str
+
+
+class ImportTrack(msgspec.Struct, frozen=True, tag=True):
+    """Between workers: a track published elsewhere will come as `channel`; slots may be pointed at
+    it from now on. Its `TrackStarted` and `TrackEnded` are told by the worker of the publisher."""
+
+    channel: int
+    track: TrackInfo
+    format: TrackFormat
+
+
+class StopRelay(msgspec.Struct, frozen=True, tag=True):
+    """Between workers: forget a channel, at either end."""
+
+    channel: int
+
+
 Command = (
     PublishOffer
     | PlayOffer
@@ -152,6 +189,9 @@ Command = (
     | MuteTrack
     | ClosePeer
     | QueryStats
+    | ExportTrack
+    | ImportTrack
+    | StopRelay
 )
 
 
@@ -179,7 +219,8 @@ class SlotInfo(msgspec.Struct, frozen=True):
 
 
 class Answered(msgspec.Struct, frozen=True, tag=True):
-    """The SDP answer to an offer. `ice_tag` identifies the ICE session (the WHIP ETag)."""
+    """The SDP answer to an offer. `ice_tag` identifies the ICE session (the WHIP ETag); `formats`
+    are of `tracks`, in their order."""
 
     request_id: RequestId
     peer_id: PeerId
@@ -187,6 +228,7 @@ class Answered(msgspec.Struct, frozen=True, tag=True):
     ice_tag: str
     tracks: tuple[TrackInfo, ...] = ()
     slots: tuple[SlotInfo, ...] = ()
+    formats: tuple[TrackFormat, ...] = ()
 
 
 class IceRestarted(msgspec.Struct, frozen=True, tag=True):

@@ -88,10 +88,14 @@ class Switchboard:
 
     def add_publisher(self, publisher: Publisher) -> None:
         for track in publisher.tracks:
-            self._tracks[track.info.track_id] = track
-            for layer in track.layers:
-                self._layers[layer.source_id] = layer
-                self._followers[layer] = {}
+            self.add_track(track)
+
+    def add_track(self, track: PublishedTrack) -> None:
+        """A track that slots may be pointed at."""
+        self._tracks[track.info.track_id] = track
+        for layer in track.layers:
+            self._layers[layer.source_id] = layer
+            self._followers[layer] = {}
 
     def add_viewer(self, viewer: Viewer) -> None:
         for slot in viewer.slots.values():
@@ -407,12 +411,16 @@ class Switchboard:
     def remove_publisher(self, publisher: Publisher) -> None:
         """Its tracks are gone; slots that followed them stay empty until pointed anew."""
         for track in publisher.tracks:
-            if self._tracks.get(track.info.track_id) is track:
-                del self._tracks[track.info.track_id]
-            for layer in track.layers:
-                self._remove_layer(layer)
+            self.remove_track(track)
             if track.has_started:
                 self._emit(TrackEnded(publisher.peer_id, track.info.track_id))
+
+    def remove_track(self, track: PublishedTrack) -> None:
+        """A track is gone, and its slots are empty."""
+        if self._tracks.get(track.info.track_id) is track:
+            del self._tracks[track.info.track_id]
+        for layer in track.layers:
+            self._remove_layer(layer)
 
     def _remove_layer(self, layer: Layer) -> None:
         self._layers.pop(layer.source_id, None)

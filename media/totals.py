@@ -9,7 +9,8 @@ from typing import Final
 PRESENT: Final = frozenset(
     {
         "peers", "publishers", "connecting", "addresses", "ufrags", "tracks", "tcp_open",
-        "udp_receive_buffer_bytes", "udp_send_buffer_bytes",
+        "exports", "imports", "udp_receive_buffer_bytes", "udp_send_buffer_bytes",
+        "viewers_limited",
     }
 )  # fmt: skip
 """Names of `Stats.totals` that are sizes of now, not counters; a dead worker has none of them."""

@@ -33,9 +33,13 @@ import uvloop
 from media.assembly import PlaneOptions
 from media.certificate import Certificate
 from media.delay_line import MAX_DELAY_MS, Batch, DelayLine
+from media.exports import SendFrames
 from media.ice import Address
 from media.plane import MediaPlane
 from media.ports import MediaPorts
+from media.relay import no_links
+from media.relay_frames import Frame
+from media.relay_socket import RelayPort
 from media.sdp import TcpCandidate
 from media.seam import Command, EventHandler, Stats
 from media.seam_socket import SeamServer
@@ -59,6 +63,7 @@ class LocalMedia:
 
     `tcp` offers TCP on the same port number to those whose network blocks UDP (RFC 6544).
     `debug_forward_delay_ms` (0..1000) holds everything received for so long, for load tests only.
+    `relay` is the path where other workers reach this one; None: it is alone.
     """
 
     def __init__(
@@ -70,6 +75,7 @@ class LocalMedia:
         max_peers: int = 20_000,
         tcp: bool = True,
         debug_forward_delay_ms: int = 0,
+        relay: Path | None = None,
     ) -> None:
         self._host = host
         self._port = port
@@ -88,6 +94,8 @@ class LocalMedia:
         self._delay_ms = debug_forward_delay_ms
         self._line = DelayLine(debug_forward_delay_ms / 1000) if debug_forward_delay_ms else None
         self._release_timer: asyncio.TimerHandle | None = None
+        self._relay_path = relay
+        self._relay: RelayPort | None = None
 
     @property
     def port(self) -> int:
@@ -121,6 +129,8 @@ class LocalMedia:
         totals = self._plane.totals() | _udp_totals(self.udp_stats)
         if self._tcp is not None:
             totals |= _tcp_totals(self._tcp.stats())
+        if self._relay is not None:
+            totals["relayed_dropped"] += self._relay.dropped
         return totals if self._line is None else totals | {"dropped_held": self._line.dropped}
 
     def subscribe(self, handler: EventHandler) -> None:
@@ -144,6 +154,7 @@ class LocalMedia:
                 max_peers=self._max_peers,
             ),
             udp if self._ports is None else self._ports,
+            self._open_relay(loop),
         )
         logger.info("media_started port=%d candidates=%s", self.port, ",".join(hosts))
         shortage = udp.shortage()
@@ -151,6 +162,12 @@ class LocalMedia:
             logger.warning("media_buffers_small %s", shortage)
         if self._line is not None:
             logger.warning("media_slowed_on_purpose delay_ms=%d", self._delay_ms)
+
+    def _open_relay(self, loop: asyncio.AbstractEventLoop) -> SendFrames:
+        if self._relay_path is None:
+            return no_links
+        self._relay = RelayPort(loop, self._relay_path, self._on_relayed)
+        return self._relay.send
 
     def _bind(
         self, loop: asyncio.AbstractEventLoop, take: OnBatch
@@ -204,6 +221,9 @@ class LocalMedia:
             if timer is not None:
                 timer.cancel()
         self._timer = self._release_timer = None
+        if self._relay is not None:
+            self._relay.close()
+            self._relay = None
         if self._tcp is not None:
             self._tcp.close()
         if self._udp is not None:
@@ -213,6 +233,11 @@ class LocalMedia:
     def _on_batch(self, batch: list[tuple[bytes, Address]], now: float) -> None:
         assert self._plane is not None, "the socket opens with the plane"
         self._plane.handle_datagrams(batch, now)
+        self._drain()
+
+    def _on_relayed(self, link: str, frames: list[Frame], now: float) -> None:
+        assert self._plane is not None, "links open with the plane"
+        self._plane.handle_relayed(link, frames, now)
         self._drain()
 
     def _hold(self, batch: Batch, now: float) -> None:
@@ -348,6 +373,7 @@ async def _serve(args: argparse.Namespace) -> None:
         advertised=args.advertise,
         tcp=args.tcp,
         debug_forward_delay_ms=args.debug_forward_delay_ms,
+        relay=args.relay,
     )
     await media.start()
     seam = SeamServer(media, args.socket)
@@ -373,6 +399,7 @@ def _delay_ms(text: str) -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m media.worker", description=__doc__)
     parser.add_argument("--socket", type=Path, required=True, help="Unix socket of the seam")
+    parser.add_argument("--relay", type=Path, help="Unix socket for other workers (absolute path)")
     parser.add_argument("--host", default="0.0.0.0")
     parser.add_argument("--udp-port", type=int, default=7882)
     parser.add_argument("--advertise", action="append", default=[], metavar="IP")

@@ -61,7 +61,7 @@ class MediaWorkers:
     def __init__(self, options: WorkerOptions) -> None:
         assert options.count > 0, "without workers, media runs in the front"
         self._options = options
-        self._pool = WorkerPool()
+        self._pool = WorkerPool(self._link_of)
         self._handler: EventHandler | None = None
         self._workers: list[_Worker] = []
         self._folder: Path | None = None
@@ -187,14 +187,20 @@ class MediaWorkers:
         self._drain()
 
     def worker_is_lost(self, number: int) -> None:
-        self._pool.handle_lost(number)
+        assert self._loop is not None, "workers start with us"
+        self._pool.handle_lost(number, self._loop.time())
         self._drain()
 
     def worker_said(self, number: int, event: Event) -> None:
-        self._pool.handle_event(number, event)
+        assert self._loop is not None, "workers start with us"
+        self._pool.handle_event(number, event, self._loop.time())
         self._drain()
 
     # --- inside ---------------------------------------------------------------------------------
+
+    def _link_of(self, number: int) -> str:
+        assert self._folder is not None, "workers start with us"
+        return str(relay_path(self._folder, number))
 
     def _hand_out_commands(self) -> None:
         while (addressed := self._pool.poll_command()) is not None:
@@ -228,6 +234,11 @@ class MediaWorkers:
         self._drain()
 
 
+def relay_path(folder: Path, number: int) -> Path:
+    """Where a worker takes tracks of others."""
+    return folder / f"{number}.relay"
+
+
 class _Worker:
     """One worker through all its runs: the process, and the seam to the present one."""
 
@@ -238,6 +249,7 @@ class _Worker:
         self._number = number
         self._name = f"media-{number}"
         self._socket = folder / f"{number}.seam"
+        self._relay = relay_path(folder, number)
         self._owner = owner
         self._log = log.bind(child=self._name)
         self._ready: asyncio.Queue[int] = asyncio.Queue()
@@ -264,6 +276,7 @@ class _Worker:
         advertised = (("--advertise", address) for address in options.advertised)
         return [
             *(sys.executable, "-m", "media.worker", "--socket", str(self._socket)),
+            *("--relay", str(self._relay)),
             *("--host", options.host, "--udp-port", str(self.port)),
             *(word for pair in advertised for word in pair),
             *(() if options.tcp else ("--no-tcp",)),

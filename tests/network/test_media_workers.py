@@ -11,8 +11,21 @@ from collections.abc import AsyncIterator
 
 import psutil
 import pytest
+from aiortc import AudioStreamTrack, RTCPeerConnection, VideoStreamTrack
+from av.video.frame import VideoFrame
 
-from media.seam import PeerClosed, QueryStats, RequestId, Stats
+from media.seam import (
+    PeerClosed,
+    PeerId,
+    PointSlot,
+    QueryStats,
+    RequestId,
+    SlotLive,
+    Stats,
+    TrackEnded,
+    TrackId,
+    TrackStarted,
+)
 from media.worker import MediaUnavailable
 from server.media_workers import MediaWorkers, WorkerOptions
 from tests.network.test_seam_process import peer, publish_and_play
@@ -54,6 +67,64 @@ async def test_publish_and_play_through_workers() -> None:
             desk.close(name)
             closed = await desk.wait(PeerClosed, lambda event, who=name: event.peer_id == who)  # type: ignore[misc]  # a default binds the loop's value
             assert closed.reason == "test_over"
+
+
+async def watch(
+    desk: MediaDesk, viewer: RTCPeerConnection, name: str, group: str, generation: int = 1
+) -> None:
+    """Until the viewer, who is of another group, has decoded a picture of the host's."""
+    viewer.addTransceiver("audio", direction="recvonly")
+    viewer.addTransceiver("video", direction="recvonly")
+    played = await desk.play(viewer, name, group=group)
+    for slot, source in zip(played.slots, ("microphone", "camera"), strict=True):
+        point(desk, name, slot.mid, TrackId(f"host/s1/{source}"), generation)
+        live = await desk.wait(
+            SlotLive,
+            lambda event, mid=slot.mid: (event.peer_id, event.mid) == (name, mid),  # type: ignore[misc]  # a default binds the loop's value
+        )
+        assert live.generation == generation
+    async with asyncio.timeout(PATIENCE_S):
+        frame = await viewer.getReceivers()[1].track.recv()
+    assert isinstance(frame, VideoFrame)
+
+
+def point(desk: MediaDesk, name: str, mid: str, track: TrackId | None, generation: int) -> None:
+    desk.media.send(PointSlot(PeerId(name), mid, track, generation))
+
+
+async def totals_of(desk: MediaDesk, request: str) -> dict[str, int]:
+    desk.media.send(QueryStats(RequestId(request)))
+    stats = await desk.wait(Stats, lambda event: event.request_id == request)
+    return stats.totals
+
+
+async def test_a_track_crosses_to_another_worker_once_for_all_its_viewers() -> None:
+    async with (
+        started(options(2)) as (_, desk),
+        peer() as host,
+        peer() as here,
+        peer() as there,
+        peer() as beside,
+    ):
+        host.addTrack(AudioStreamTrack())
+        host.addTrack(VideoStreamTrack())
+        await desk.publish(host, "pub", "host/s1", group="home")
+        await watch(desk, here, "here", "home")
+        assert (await totals_of(desk, "before"))["imports"] == 0
+        await watch(desk, there, "there", "away")
+        await watch(desk, beside, "beside", "away")
+        totals = await totals_of(desk, "after")
+        assert (totals["exports"], totals["imports"]) == (2, 2), "sound and picture, once each"
+        assert totals["tracks"] == 2, "an import is no publication"
+        assert totals["relayed_in"] > 0
+        started_twice = [event for event in desk.events if isinstance(event, TrackStarted)]
+        assert len(started_twice) == 2, "told once, by the publisher's worker"
+        desk.close("pub")
+        await desk.wait(PeerClosed)
+        ended = [event for event in desk.events if isinstance(event, TrackEnded)]
+        assert len(ended) == 2
+        totals = await totals_of(desk, "end")
+        assert (totals["exports"], totals["imports"], totals["tracks"]) == (0, 0, 0)
 
 
 async def test_a_killed_worker_is_told_and_comes_back() -> None:

@@ -73,18 +73,21 @@ class MediaDesk:
                         return event
                 await self._news.wait()
 
-    async def publish(self, pc: RTCPeerConnection, peer: str, owner: str) -> Answered:
+    async def publish(
+        self, pc: RTCPeerConnection, peer: str, owner: str, *, group: str = ""
+    ) -> Answered:
         """Offer what `pc` sends and complete the exchange."""
         sdp = await _offer(pc)
         request_id = self.request_id()
-        self.media.send(PublishOffer(request_id, PeerId(peer), sdp, owner, SOURCES))
+        offer = PublishOffer(request_id, PeerId(peer), sdp, owner, SOURCES, group=group)
+        self.media.send(offer)
         return await self._complete(pc, request_id)
 
-    async def play(self, pc: RTCPeerConnection, peer: str) -> Answered:
+    async def play(self, pc: RTCPeerConnection, peer: str, *, group: str = "") -> Answered:
         """Offer what `pc` receives and complete the exchange; slots are still empty."""
         sdp = await _offer(pc)
         request_id = self.request_id()
-        self.media.send(PlayOffer(request_id, PeerId(peer), sdp))
+        self.media.send(PlayOffer(request_id, PeerId(peer), sdp, group=group))
         return await self._complete(pc, request_id)
 
     async def _complete(self, pc: RTCPeerConnection, request_id: RequestId) -> Answered:

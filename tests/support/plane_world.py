@@ -14,8 +14,11 @@ from typing import Final, TypeVar
 from loadtest.network.impairment import Impairment
 from media.assembly import PlaneOptions
 from media.certificate import Certificate
+from media.exports import SendFrames
 from media.ice import Address
 from media.plane import MediaPlane
+from media.relay import no_links
+from media.relay_frames import Frame
 from media.seam import (
     Answered,
     ClosePeer,
@@ -84,7 +87,12 @@ class World:
     """One plane, its clients, and time. Also the plane's `RunSender`."""
 
     def __init__(
-        self, seed: int = 1, *, policy: CodecPolicy = DEFAULT_POLICY, **limits: int
+        self,
+        seed: int = 1,
+        *,
+        policy: CodecPolicy = DEFAULT_POLICY,
+        send_frames: SendFrames = no_links,
+        **limits: int,
     ) -> None:
         self.now = START_S
         self.policy = policy
@@ -107,6 +115,7 @@ class World:
                 **limits,
             ),
             self,
+            send_frames,
         )
 
     # --- the plane's way out ---
@@ -195,6 +204,11 @@ class World:
     def receive(self, batch: list[tuple[bytes, Address]]) -> None:
         """Hand datagrams to the plane, past any link."""
         self.plane.handle_datagrams(batch, self.now)
+        self._drain()
+
+    def relayed(self, link: str, frames: list[Frame]) -> None:
+        """Hand the plane what another worker sent."""
+        self.plane.handle_relayed(link, frames, self.now)
         self._drain()
 
     def _drain(self) -> None:

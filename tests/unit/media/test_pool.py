@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from media.crossings import LINGER_S
 from media.placement import Placement
 from media.pool import (
     MAX_TRIES,
@@ -18,7 +19,9 @@ from media.seam import (
     ClosePeer,
     Command,
     Event,
+    ExportTrack,
     IceRestarted,
+    ImportTrack,
     MuteTrack,
     PauseSlot,
     PeerClosed,
@@ -34,6 +37,8 @@ from media.seam import (
     RestartIce,
     SlotInfo,
     Stats,
+    StopRelay,
+    TrackFormat,
     TrackId,
     TrackInfo,
 )
@@ -41,6 +46,7 @@ from media.seam import (
 NOW = 100.0
 HOST, ANN = PeerId("host"), PeerId("ann")
 CAMERA = TrackId("host/s1/camera")
+VP8 = TrackFormat(96, 90_000)
 
 
 def commands(pool: WorkerPool) -> list[tuple[int, Command]]:
@@ -60,7 +66,7 @@ def events(pool: WorkerPool) -> list[Event]:
 
 
 def pool_of(workers: int, share: int = 1000) -> WorkerPool:
-    pool = WorkerPool(Placement(share))
+    pool = WorkerPool("/relay/{}".format, Placement(share))
     for worker in range(workers):
         pool.handle_up(worker, NOW)
     return pool
@@ -76,7 +82,9 @@ def play(peer: str, group: str = "room") -> PlayOffer:
 
 def published(peer: str, track: TrackId = CAMERA) -> Answered:
     info = TrackInfo(track, "0", "video", "camera", "vp8")
-    return Answered(RequestId(f"r-{peer}"), PeerId(peer), "v=0", "tag", tracks=(info,))
+    return Answered(
+        RequestId(f"r-{peer}"), PeerId(peer), "v=0", "tag", tracks=(info,), formats=(VP8,)
+    )
 
 
 def played(peer: str) -> Answered:
@@ -101,7 +109,7 @@ def live_room(pool: WorkerPool) -> None:
         pool.handle_command(offer, NOW)
         [(worker, sent)] = commands(pool)
         assert sent == offer
-        pool.handle_event(worker, answered)
+        pool.handle_event(worker, answered, NOW)
         assert events(pool) == [answered]
 
 
@@ -131,7 +139,7 @@ def test_events_pass_through_in_order() -> None:
         PeerClosed(ANN, "deleted"),
     ]
     for event in said:
-        pool.handle_event(0, event)
+        pool.handle_event(0, event, NOW)
     assert events(pool) == said
 
 
@@ -156,9 +164,9 @@ def test_the_peers_of_a_lost_worker_are_closed_and_nobody_else() -> None:
     live_room(pool)
     pool.handle_command(publish("other", "elsewhere"), NOW)
     commands(pool)
-    pool.handle_event(1, published("other", TrackId("other/s1/camera")))
+    pool.handle_event(1, published("other", TrackId("other/s1/camera")), NOW)
     events(pool)
-    pool.handle_lost(0)
+    pool.handle_lost(0, NOW)
     assert events(pool) == [PeerClosed(HOST, WORKER_LOST), PeerClosed(ANN, WORKER_LOST)]
     assert commands(pool) == []
     assert pool.workers == (1,)
@@ -172,10 +180,10 @@ def test_an_offer_that_a_dying_worker_did_not_answer_goes_to_another() -> None:
     pool = pool_of(2)
     pool.handle_command(publish("host"), NOW)
     assert commands(pool) == [(0, publish("host"))]
-    pool.handle_lost(0)
+    pool.handle_lost(0, NOW)
     assert commands(pool) == [(1, publish("host"))]
     assert events(pool) == []
-    pool.handle_event(1, published("host"))
+    pool.handle_event(1, published("host"), NOW)
     assert events(pool) == [published("host")]
 
 
@@ -184,7 +192,7 @@ def test_an_offer_that_kills_its_workers_is_refused() -> None:
     pool.handle_command(publish("poison"), NOW)
     for _ in range(MAX_TRIES):
         [(worker, _)] = commands(pool)
-        pool.handle_lost(worker)
+        pool.handle_lost(worker, NOW)
     assert commands(pool) == []
     [refused] = events(pool)
     assert isinstance(refused, Refused)
@@ -208,7 +216,7 @@ def test_an_offer_closed_before_its_answer_is_not_offered_again() -> None:
     pool.handle_command(play("ann"), NOW)
     pool.handle_command(ClosePeer(ANN, "abandoned"), NOW)
     assert commands(pool) == [(0, play("ann")), (0, ClosePeer(ANN, "abandoned"))]
-    pool.handle_lost(0)
+    pool.handle_lost(0, NOW)
     assert commands(pool) == []
     assert events(pool) == [PeerClosed(ANN, "abandoned")]
 
@@ -228,7 +236,7 @@ def test_a_refused_offer_leaves_nothing_behind() -> None:
     pool = pool_of(1)
     pool.handle_command(play("ann"), NOW)
     refused = Refused(RequestId("r-ann"), ANN, "bad_sdp", "no")
-    pool.handle_event(0, refused)
+    pool.handle_event(0, refused, NOW)
     assert events(pool) == [refused]
     assert pool.load(0) == 0
 
@@ -247,7 +255,7 @@ def test_a_restart_of_ice_that_dies_with_its_worker_is_refused() -> None:
     pool = pool_of(1)
     live_room(pool)
     pool.handle_command(RestartIce(RequestId("ice"), ANN, "ufrag", "pwd"), NOW)
-    pool.handle_lost(0)
+    pool.handle_lost(0, NOW)
     first, *others = events(pool)
     assert isinstance(first, Refused)
     assert (first.request_id, first.code) == ("ice", "unknown_peer")
@@ -259,7 +267,7 @@ def test_statistics_are_gathered_from_the_workers_that_have_somebody_to_tell_of(
     live_room(pool)
     pool.handle_command(publish("other", "elsewhere"), NOW)
     commands(pool)
-    pool.handle_event(1, published("other", TrackId("other/s1/camera")))
+    pool.handle_event(1, published("other", TrackId("other/s1/camera")), NOW)
     events(pool)
     ids = (ANN, PeerId("other"), PeerId("nobody"))
     pool.handle_command(QueryStats(RequestId("q"), ids), NOW)
@@ -267,9 +275,9 @@ def test_statistics_are_gathered_from_the_workers_that_have_somebody_to_tell_of(
         (0, QueryStats(RequestId("q"), (ANN,))),
         (1, QueryStats(RequestId("q"), (PeerId("other"),))),
     ]
-    pool.handle_event(1, stats("q", (of_peer("other"),), packets_in=5))
+    pool.handle_event(1, stats("q", (of_peer("other"),), packets_in=5), NOW)
     assert events(pool) == []
-    pool.handle_event(0, stats("q", (of_peer("ann"),), packets_in=7))
+    pool.handle_event(0, stats("q", (of_peer("ann"),), packets_in=7), NOW)
     [merged] = events(pool)
     assert isinstance(merged, Stats)
     assert [each.peer_id for each in merged.peers] == ["other", "ann"]
@@ -284,8 +292,8 @@ def test_statistics_of_nobody_and_of_everybody() -> None:
     assert nothing.peers == ()
     pool.handle_command(QueryStats(RequestId("all")), NOW)
     assert [worker for worker, _ in commands(pool)] == [0, 1]
-    pool.handle_event(0, stats("all", packets_in=1))
-    pool.handle_lost(1)
+    pool.handle_event(0, stats("all", packets_in=1), NOW)
+    pool.handle_lost(1, NOW)
     [answer] = events(pool)
     assert isinstance(answer, Stats)
     assert answer.totals["packets_in"] == 1
@@ -294,14 +302,14 @@ def test_statistics_of_nobody_and_of_everybody() -> None:
 def test_a_worker_that_does_not_answer_is_left_out_after_a_while() -> None:
     pool = pool_of(2)
     pool.handle_command(QueryStats(RequestId("all")), NOW)
-    pool.handle_event(1, stats("all", (of_peer("ann"),)))
+    pool.handle_event(1, stats("all", (of_peer("ann"),)), NOW)
     pool.handle_timeout(NOW + STATS_LIMIT_S - 0.1)
     assert events(pool) == []
     pool.handle_timeout(NOW + STATS_LIMIT_S)
     [answer] = events(pool)
     assert isinstance(answer, Stats)
     assert [each.peer_id for each in answer.peers] == ["ann"]
-    pool.handle_event(0, stats("all"))
+    pool.handle_event(0, stats("all"), NOW)
     assert events(pool) == [], "too late"
 
 
@@ -313,11 +321,56 @@ def test_totals_are_asked_for_while_a_worker_is_up() -> None:
     assert worker_and_query is not None
     query = worker_and_query[1]
     assert isinstance(query, QueryStats)
-    pool.handle_event(0, stats(query.request_id, packets_in=3, tracks=1))
+    pool.handle_event(0, stats(query.request_id, packets_in=3, tracks=1), NOW)
     assert events(pool) == [], "asked by the pool, not by signaling"
     assert pool.totals() == {"packets_in": 3, "tracks": 1, "ignored": 0}
     assert pool.next_deadline() == NOW + TOTALS_INTERVAL_S
-    pool.handle_lost(0)
+    pool.handle_lost(0, NOW)
     assert pool.totals() == {"packets_in": 3, "ignored": 0}
     pool.handle_timeout(NOW + TOTALS_INTERVAL_S)
     assert pool.next_deadline() is None
+
+
+def test_a_viewer_elsewhere_gets_his_tracks_across_and_they_end_with_the_publisher() -> None:
+    pool = pool_of(2)
+    live_room(pool)
+    pool.handle_command(play("far", "another room"), NOW)
+    assert commands(pool) == [(1, play("far", "another room"))]
+    pool.handle_event(1, played("far"), NOW)
+    point = PointSlot(PeerId("far"), "0", CAMERA, 1)
+    pool.handle_command(point, NOW)
+    (first, imported), (second, exported), last = commands(pool)
+    assert (first, second, last) == (1, 0, (1, point)), "the track is there before the slot"
+    assert isinstance(imported, ImportTrack)
+    assert isinstance(exported, ExportTrack)
+    assert exported.link == "/relay/1"
+    mute = MuteTrack(CAMERA, True)
+    pool.handle_command(mute, NOW)
+    assert commands(pool) == [(0, mute), (1, mute)]
+    pool.handle_event(0, PeerClosed(HOST, "deleted"), NOW)
+    assert commands(pool) == [(1, StopRelay(imported.channel))]
+
+
+def test_a_crossing_ends_with_its_last_viewer() -> None:
+    pool = pool_of(2)
+    live_room(pool)
+    pool.handle_command(play("far", "another room"), NOW)
+    pool.handle_event(1, played("far"), NOW)
+    pool.handle_command(PointSlot(PeerId("far"), "0", CAMERA, 1), NOW)
+    commands(pool)
+    pool.handle_event(1, PeerClosed(PeerId("far"), "left"), NOW)
+    pool.handle_timeout(NOW + LINGER_S)
+    assert commands(pool) == [(0, StopRelay(1)), (1, StopRelay(1))]
+
+
+def test_a_lost_importer_is_told_to_the_exporter() -> None:
+    pool = pool_of(2)
+    live_room(pool)
+    pool.handle_command(play("far", "another room"), NOW)
+    pool.handle_event(1, played("far"), NOW)
+    pool.handle_command(PointSlot(PeerId("far"), "0", CAMERA, 1), NOW)
+    commands(pool)
+    events(pool)
+    pool.handle_lost(1, NOW)
+    assert commands(pool) == [(0, StopRelay(1))]
+    assert events(pool) == [PeerClosed(PeerId("far"), WORKER_LOST)]

@@ -15,6 +15,8 @@ from media.seam import (
     Command,
     Event,
     EventHandler,
+    ExportTrack,
+    ImportTrack,
     MuteTrack,
     PauseSlot,
     PeerClosed,
@@ -27,7 +29,10 @@ from media.seam import (
     RequestId,
     RestartIce,
     Stats,
+    StopRelay,
+    TrackFormat,
     TrackId,
+    TrackInfo,
 )
 from media.seam_socket import (
     FRONT_GONE,
@@ -38,7 +43,6 @@ from media.seam_socket import (
     pack_frame,
     read_frame,
 )
-from media.stats import TRAFFIC
 
 PEER, REQUEST = PeerId("p"), RequestId("r")
 COMMANDS: list[Command] = [
@@ -51,6 +55,13 @@ COMMANDS: list[Command] = [
     MuteTrack(TrackId("o/s/camera"), False),
     ClosePeer(PEER, "because"),
     QueryStats(REQUEST, (PEER,)),
+    ExportTrack(1, TrackId("o/s/camera"), "/run/2.relay"),
+    ImportTrack(
+        1,
+        TrackInfo(TrackId("o/s/camera"), "1", "video", "camera", "vp9", ("l", "h")),
+        TrackFormat(98, 90_000, parameters=(("profile-id", "0"),)),
+    ),
+    StopRelay(1),
 ]
 PATIENCE_S = 5.0
 
@@ -104,19 +115,17 @@ async def test_what_is_no_frame_of_ours_ends_the_seam(data: bytes) -> None:
 
 
 async def test_the_statistics_of_a_full_process_fit() -> None:
-    counters = dict.fromkeys(TRAFFIC, 2**40)
-    dropped = {f"some_reason_{number}": 2**40 for number in range(10)}
-    peer = PeerStats(
-        peer_id=PeerId("x" * 22),
-        state="connected",
-        srtp_profile="SRTP_AEAD_AES_128_GCM",
-        resend_missing=2**40,
-        loss=0.123456789,
-        dropped=dropped,
-        rtt_ms=123.456,
-        estimate_bps=2**32,
-        **counters,
-    )
+    required = PeerStats.__struct_fields__[: -len(PeerStats.__struct_defaults__)]
+    said = {
+        "peer_id": "x" * 22,
+        "state": "connected",
+        "srtp_profile": "SRTP_AEAD_AES_128_GCM",
+        "loss": 0.123456789,
+        "dropped": {f"some_reason_{number}": 2**40 for number in range(10)},
+        "rtt_ms": 123.456,
+        "estimate_bps": 2**32,
+    }
+    peer = msgspec.convert(dict.fromkeys(required, 2**40) | said, PeerStats)
     frame = pack_frame(Stats(REQUEST, (peer,) * 20_000, {}))
     assert len(frame) < MAX_FRAME_BYTES
 
