@@ -40,13 +40,14 @@ class _Steered:
     """What is known of one viewer. `applied_bps` is the budget that his slots have now, `reported`
     by SSRC the packets sent and the sender report named at his last receiver report."""
 
-    __slots__ = ("applied_bps", "bandwidth", "reported", "shares")
+    __slots__ = ("applied_bps", "bandwidth", "noted_at", "reported", "shares")
 
     def __init__(self, now: float) -> None:
         self.bandwidth = ViewerBandwidth(now)
         self.shares = SlotShares()
         self.applied_bps: int | None = None
         self.reported: dict[int, tuple[int, int]] = {}
+        self.noted_at = now - 1.0
 
     @property
     def is_free(self) -> bool:
@@ -103,9 +104,12 @@ class BandwidthControl:
         if steered is None:
             steered = self._steered[viewer] = _Steered(now)
         bandwidth = steered.bandwidth
-        bandwidth.note_sent(
-            sum(stream.payload_bytes for stream in viewer.downlink.streams.values()), now
-        )
+        if steered.noted_at != now:  # a datagram brings a report for each stream and an estimate
+            steered.noted_at = now
+            sent_bytes = 0
+            for stream in viewer.downlink.streams.values():
+                sent_bytes += stream.payload_bytes
+            bandwidth.note_sent(sent_bytes, now)
         return bandwidth
 
     def settle(self, viewer: Viewer, now: float) -> None:

@@ -141,6 +141,7 @@ def media_metrics(totals: Mapping[str, int], udp: UdpStats) -> Iterator[Metric]:
         "Times that a viewer's slot went over to another layer or source",
         {(): totals.get("switches", 0)},
     )
+    yield from _bandwidth_metrics(totals)
     yield counter(
         "rtp_lost_total",
         "Packets lost from publishers for good, and to viewers by their own reports before repair",
@@ -174,6 +175,38 @@ def media_metrics(totals: Mapping[str, int], udp: UdpStats) -> Iterator[Metric]:
         "Datagrams the kernel did not take",
         {("full",): udp.dropped_full, ("error",): udp.send_errors},
         ("reason",),
+    )
+
+
+def _bandwidth_metrics(totals: Mapping[str, int]) -> Iterator[Metric]:
+    """What viewers' links carry (docs/bandwidth.md)."""
+    yield gauge(
+        "viewers_limited",
+        "Viewers whose link is known not to carry everything",
+        {(): totals.get("viewers_limited", 0)},
+    )
+    yield counter(
+        "congestion_total",
+        "Times that a viewer's link showed to be too narrow",
+        {(): totals.get("congestions", 0)},
+    )
+    proven = totals.get("probes_proven", 0)
+    yield counter(
+        "probe_total",
+        "Probes of viewers' links, by whether what was sent arrived (or is still being sent)",
+        {("proven",): proven, ("unproven",): totals.get("probes", 0) - proven},
+        ("outcome",),
+    )
+    yield counter("probe_bytes_total", "Their payload", {(): totals.get("probe_bytes", 0)})
+    yield counter(
+        "bandwidth_switch_total",
+        "Times that a viewer's bandwidth moved a slot to a lower or higher layer or to none",
+        {
+            ("lower",): totals.get("layers_lowered", 0),
+            ("higher",): totals.get("layers_raised", 0),
+            ("none",): totals.get("pictures_given_up", 0),
+        },
+        ("to",),
     )
 
 

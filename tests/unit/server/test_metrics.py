@@ -98,6 +98,7 @@ async def test_no_label_names_a_room_or_a_person(tmp_path: Path) -> None:
             "reason",
             "code",
             "dir",
+            "to",
             "direction",
             "step",
             "role",
