@@ -102,16 +102,19 @@ def _nearest(word: str, known: Mapping[str, object]) -> str:
 
 def _lianmai(options: Options, around: Surroundings) -> Target:
     url = options.get("url")
-    slowed_ms = _number("lianmai", "slowed_ms", options.get("slowed_ms", UNSET), none=UNSET)
-    slowed, usual_name = {}, "lianmai"
-    if slowed_ms is not None:
-        slowed["LIANMAI_DEBUG_FORWARD_DELAY_MS"] = str(slowed_ms)
-        usual_name = f"lianmai:slowed_ms={slowed_ms}"
+    wanted: dict[str, str] = {}
+    said: list[str] = []
+    for option, variable in _LIANMAI_NUMBERS.items():
+        number = _number("lianmai", option, options.get(option, UNSET), none=UNSET)
+        if number is not None:
+            wanted[variable] = str(number)
+            said.append(f"{option}={number}")
+    usual_name = ":".join(("lianmai", ",".join(said))) if said else "lianmai"
     return LianmaiTarget(
         url,
         mint=None if url is None else around.mint(),
         trust=around.trust,
-        settings=slowed if url is not None else {**around.settings, **slowed},
+        settings=wanted if url is not None else {**around.settings, **wanted},
         is_behind_veth="veth" in options,
         addresses=around.addresses,
         name=options.get("name", usual_name),
@@ -152,6 +155,11 @@ def _nchan(options: Options, around: Surroundings) -> Target:
 
 
 UNSET: Final = "unset"
+_LIANMAI_NUMBERS: Final = {
+    "media_workers": "LIANMAI_MEDIA_WORKERS",
+    "slowed_ms": "LIANMAI_DEBUG_FORWARD_DELAY_MS",
+}
+"""Options of a private server that are settings of it."""
 FLAGS: Final = frozenset({"veth"})
 _NAME: Final = "what reports call it"
 KINDS: Final[Mapping[str, _Kind]] = {
@@ -160,6 +168,7 @@ KINDS: Final[Mapping[str, _Kind]] = {
         {
             "url": "https://HOST:PORT; needs --api-key and --api-secret, or --token",
             "veth": "start it in a network namespace, to compare with a peer that lives in one",
+            "media_workers": "run its media in so many processes of their own",
             "slowed_ms": "hold its media so long on purpose, to see that the report notices",
             "name": _NAME,
         },

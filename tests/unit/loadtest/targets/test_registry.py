@@ -31,6 +31,8 @@ def test_what_each_can_do() -> None:
         ("lianmai", "lianmai"),
         ("lianmai:veth,name=ours", "ours"),
         ("lianmai:slowed_ms=100", "lianmai:slowed_ms=100"),
+        ("lianmai:media_workers=2", "lianmai:media_workers=2"),
+        ("lianmai:slowed_ms=5,media_workers=1", "lianmai:media_workers=1,slowed_ms=5"),
         ("janus", "janus"),
         ("janus:event_loops=2", "janus:event_loops=2"),
         ("janus:event_loops=unset", "janus"),
@@ -85,7 +87,7 @@ def test_a_server_that_runs_needs_tokens_and_no_settings() -> None:
     assert make_target("lianmai:url=https://h", Surroundings(token="t")).name == "lianmai"
     with pytest.raises(TargetError, match="come together"):
         make_target("lianmai:url=https://h", Surroundings(api_key="k"))
-    for option in ("veth", "slowed_ms=100"):
+    for option in ("veth", "slowed_ms=100", "media_workers=1"):
         with pytest.raises(TargetError, match="veth are for a private server"):
             make_target(f"lianmai:url=https://h,{option}", by_key)
 
@@ -93,6 +95,10 @@ def test_a_server_that_runs_needs_tokens_and_no_settings() -> None:
 def test_a_server_slowed_on_purpose_says_so_in_its_settings() -> None:
     target = make_target("lianmai:slowed_ms=100", Surroundings(settings={"LIANMAI_X": "1"}))
     assert "LIANMAI_X=1, LIANMAI_DEBUG_FORWARD_DELAY_MS=100" in target.info().settings
+
+
+def test_a_server_with_media_workers_is_told_so() -> None:
+    assert "LIANMAI_MEDIA_WORKERS=2" in make_target("lianmai:media_workers=2").info().settings
 
 
 def test_networks_of_a_scenario_reach_only_what_is_here() -> None:
