@@ -15,7 +15,7 @@ from aiortc.rtp import RtcpReceiverInfo
 
 from media import rtcp
 from media.allocator import Option
-from media.downlink import OutStream
+from media.downlink import RESEND_BURST, RESENDS_PER_S, OutStream
 from media.fanout import RunSender
 from media.layer import Layer
 from media.probe import Probe
@@ -30,6 +30,11 @@ PORTION_S: Final = 0.01
 """As for replays: a portion of 2 Mbit/s is two packets."""
 MAX_PROBES: Final = 16
 """Probes at a time: of 2 Mbit/s each they cost 2 % of a core. Others wait for their turn."""
+RESEND_SHARE: Final = 0.5
+"""Of a budget, what is sent again at most: after a step down of the link that is nearly all of what
+was sent, and it would fill the link for seconds (seen with Chromium: no picture for 4 s)."""
+RESEND_BITS: Final = 8 * 1_150
+LEAST_RESENDS_PER_S: Final = 10.0
 MAX_REPORT_AGE_S: Final = 60.0
 """What seems older is nonsense, or was sent since this batch's time was taken and has wrapped."""
 MEASURE_S: Final = 1.0
@@ -108,9 +113,17 @@ class BandwidthControl:
             steered.noted_at = now
             sent_bytes = 0
             for stream in viewer.downlink.streams.values():
-                sent_bytes += stream.payload_bytes
+                sent_bytes += stream.payload_bytes + stream.resent_bytes
             bandwidth.note_sent(sent_bytes, now)
         return bandwidth
+
+    def wanted_source(self, viewer: Viewer, stream: OutStream) -> int | None:
+        """The only source of which packets are sent again on the stream, None: any."""
+        steered = self._steered.get(viewer)
+        slot = viewer.slots.get(stream.mid)
+        if steered is None or steered.is_free or slot is None or slot.layer is None:
+            return None
+        return slot.layer.source_id
 
     def settle(self, viewer: Viewer, now: float) -> None:
         """Carry out what the reports of one datagram led to."""
@@ -145,6 +158,7 @@ class BandwidthControl:
         bandwidth = steered.bandwidth
         budget_bps = steered.applied_bps = bandwidth.budget_bps
         slots = viewer.slots
+        _limit_resends(viewer, budget_bps)
         if budget_bps is None:
             for slot in slots.values():
                 self._choose(slot, UNLIMITED, now)
@@ -289,6 +303,17 @@ class BandwidthControl:
             "layers_raised": self._raised,
             "pictures_given_up": self._given_up,
         }
+
+
+def _limit_resends(viewer: Viewer, budget_bps: int | None) -> None:
+    """What is sent again takes bandwidth, too, and most when there is least."""
+    per_s, burst = RESENDS_PER_S, RESEND_BURST
+    if budget_bps is not None:
+        per_s = max(LEAST_RESENDS_PER_S, min(per_s, RESEND_SHARE * budget_bps / RESEND_BITS))
+        burst = per_s / 2
+    for stream in viewer.downlink.streams.values():
+        if stream.kind == "video":
+            stream.resend_budget.limit(per_s, burst)
 
 
 def _counts(bandwidth: ViewerBandwidth) -> tuple[int, int, int]:

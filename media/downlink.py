@@ -106,6 +106,7 @@ class OutStream:
         "resend_budget",
         "resend_missing",
         "resend_refused",
+        "resent_bytes",
         "retransmitted",
         "rtt_s",
         "rtx_seq",
@@ -136,6 +137,7 @@ class OutStream:
         self.payload_bytes = 0
         self.retransmitted = 0
         self.resend_refused = 0
+        self.resent_bytes = 0
         self.resend_missing = 0
         self.nacked = 0
         self.switches = 0

@@ -313,6 +313,7 @@ class MediaPlane:
                     sender=self._sender,
                     stamp=rtcp.ntp24(wall_s),
                     now=now,
+                    only_source=bandwidth.wanted_source(viewer, stream),
                 )
 
             viewer.receive_rtcp(

@@ -28,10 +28,13 @@ def answer_nack(
     sender: RunSender,
     stamp: int,
     now: float,
+    only_source: int | None = None,
 ) -> int:
     """Send again what can be; returns how many. `seqs` are 16-bit outgoing sequence numbers.
 
     Limited by the stream's budget. A packet lost on its way to us is sent when it came by now.
+    With `only_source` packets of no other source are: that of a layer that is being left, for
+    being too much, would hold up the key frame of the next.
     """
     protector = stream.downlink.protector
     sent = 0
@@ -47,13 +50,15 @@ def answer_nack(
         if found is None or packet is None or packet.ext_seq < found[0].source_start:
             stream.resend_missing += 1
             continue
-        if not stream.resend_budget.take(now):
+        is_left = only_source is not None and packet.source_id != only_source
+        if is_left or not stream.resend_budget.take(now):
             stream.resend_refused += 1
             continue
         data = protector.protect_rtp(again(packet, found[0], stream, stamp))
         if data:
             sender.send(data, stream.downlink.address)
             sent += 1
+            stream.resent_bytes += len(packet.payload)
     stream.retransmitted += sent
     return sent
 

@@ -14,6 +14,12 @@ class TokenBucket:
         self._tokens = burst
         self._at: float | None = None
 
+    def limit(self, per_s: float, burst: float) -> None:
+        """Another rate from now on."""
+        self._per_s = per_s
+        self._burst = burst
+        self._tokens = min(self._tokens, burst)
+
     def take(self, now: float) -> bool:
         """Take one token if there is one."""
         if self._at is not None and now > self._at:

@@ -127,6 +127,7 @@ class ViewerBandwidth:
         "_deaf_until",
         "_failures",
         "_heard_at",
+        "_hold_rise_until",
         "_loss",
         "_loss_count",
         "_loss_lost",
@@ -166,6 +167,7 @@ class ViewerBandwidth:
         self._total_bytes = self._mark_bytes = self._before_bytes = self._probed_bytes = 0
         self._mark_at = self._before_at = self._heard_at = self._loss_since = now
         self._sign_at = self._deaf_until = self._no_loss_until = self._probe_due = now
+        self._hold_rise_until = now
         self._remb_bps: int | None = None
         self._loss = self._weather = self._loss_lost = 0.0
         self._loss_count = 0
@@ -339,10 +341,11 @@ class ViewerBandwidth:
             self._judge_probe(now)
 
     def _rise(self, now: float) -> None:
-        """What is sent and arrives is proof, however low the estimate."""
-        arriving_bps = round(self.sent_bps(now) * (1 - self._loss))
-        if self.budget_bps is not None and arriving_bps > self.budget_bps:
-            self.budget_bps = arriving_bps
+        """What is sent and arrives, and at once, is proof, however low the estimate."""
+        if now >= self._hold_rise_until and not self._is_queueing:
+            arriving_bps = round(self.sent_bps(now) * (1 - self._loss))
+            if self.budget_bps is not None and arriving_bps > self.budget_bps:
+                self.budget_bps = arriving_bps
         if self._proven_at is not None and now - self._proven_at >= RELAPSE_S:
             self._proven_at = None
             self._retry_s = FIRST_RETRY_S
@@ -405,6 +408,8 @@ class ViewerBandwidth:
         if verdict is True:
             self._proven(now)
         elif verdict is False:
+            # What it sent may stand in a queue: no sign of what the media alone would do.
+            self._hold_rise_until = now + HELD_S
             self._failed(now, MAX_RETRY_S)
             self._move(Sign.UNPROVEN)
 
@@ -413,6 +418,7 @@ class ViewerBandwidth:
         assert probe is not None, "only a probe can be proven"
         self.proven += 1
         self._proven_at = now
+        self._hold_rise_until = now + HELD_S  # the probe itself is in what was sent
         self._proven_bps = probe.target_bps
         self.budget_bps = max(self.budget_bps or 0, probe.target_bps)
         self._probe_due = now + AGAIN_S

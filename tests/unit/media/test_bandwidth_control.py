@@ -175,6 +175,22 @@ def test_probes_repeat_what_was_sent_and_use_each_number_once() -> None:
         assert each.payload == first[each.original]
 
 
+def test_a_narrow_link_is_not_filled_with_what_was_lost() -> None:
+    """A browser asks for everything it lost, and at a step down that is nearly all there was."""
+    world = World()
+    viewer = watch(world, broadcast(world))
+    world.run(8)
+    narrow(viewer, wide(4e5))
+    assert run_until(world, viewer, 4, "low")
+    before = world.stats("ann").peers[0].retransmitted
+    newest = viewer.media(VIDEO)[-1].header.seq
+    for again in range(20):
+        viewer.send_nack(VIDEO, [(newest - 10 * again - back) & 0xFFFF for back in range(10)])
+        world.run(0.05)
+    resent = world.stats("ann").peers[0].retransmitted - before
+    assert resent * 1_100 * 8 < 4e5
+
+
 def test_without_retransmission_the_next_layer_is_tried_itself() -> None:
     world = World()
     host = broadcast(world)

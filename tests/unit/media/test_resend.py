@@ -43,11 +43,14 @@ class Scene:
             counters=FanOutCounters(),
         )
 
-    def nack(self, *seqs: int, stamp: int = 2, now: float = 0.0) -> list[bytes]:
+    def nack(
+        self, *seqs: int, stamp: int = 2, now: float = 0.0, only_source: int | None = None
+    ) -> list[bytes]:
         sender = KeepingSender()
         answer_nack(
-            self.viewer.stream, seqs, ring_of=self.rings.get, sender=sender, stamp=stamp, now=now
-        )
+            self.viewer.stream, seqs, ring_of=self.rings.get, sender=sender, stamp=stamp, now=now,
+            only_source=only_source,
+        )  # fmt: skip
         return [data for _, data in sender.datagrams]
 
     def open(self, data: bytes) -> bytes:
@@ -79,6 +82,16 @@ def test_rtx_carries_the_original_number_and_a_fresh_stamp() -> None:
     assert body[2:] == sent[sent_header.payload_start :]
     (again,) = scene.nack(1001)
     assert parse_rtp_untrusted(scene.open(again)).seq == 8
+
+
+def test_packets_of_a_layer_that_is_left_are_not_sent_again() -> None:
+    scene = Scene()
+    scene.send([source_packet(50, keyframe=True), source_packet(51)])
+    scene.viewer.stream.point(feed(2))
+    scene.send([source_packet(9, source_id=2, keyframe=True)])
+    assert len(scene.nack(1000, 1001, 1002)) == 3
+    assert len(scene.nack(1000, 1001, 1002, only_source=2)) == 1
+    assert scene.viewer.stream.resend_refused == 2
 
 
 def test_without_rtx_a_resend_is_bit_identical() -> None:

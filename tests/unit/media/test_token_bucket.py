@@ -24,3 +24,13 @@ def test_time_that_stands_still_or_goes_back_gives_nothing() -> None:
     assert bucket.take(5.0)
     assert not bucket.take(4.0)
     assert not bucket.take(4.0)
+
+
+def test_another_rate_holds_at_once() -> None:
+    bucket = TokenBucket(100.0, 50.0)
+    bucket.limit(1.0, 2.0)
+    assert [bucket.take(0.0) for _ in range(3)] == [True, True, False]
+    assert not bucket.take(0.5)
+    assert bucket.take(1.0)
+    bucket.limit(100.0, 50.0)
+    assert all(bucket.take(1.5) for _ in range(50))

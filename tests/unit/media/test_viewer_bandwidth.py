@@ -275,6 +275,20 @@ def test_a_fall_meanwhile_ends_the_probe_and_costs_nothing() -> None:
     assert viewer.phase() is Phase.CONGESTED
 
 
+def test_what_a_failed_probe_sent_proves_nothing() -> None:
+    viewer = Viewer()
+    viewer.run(2, rtt_s=0.05)
+    viewer.squeeze()
+    viewer.want(550_000, 1_900_000)
+    for _ in range(4):
+        viewer.bandwidth.sent_probe(10_000)
+        viewer.run(TICK_S)
+    viewer.run(2 * TICK_S, rtt_s=0.5)
+    assert not viewer.is_probing()
+    viewer.run(1.5, rtt_s=0.05)
+    assert viewer.budget() == 300_000
+
+
 def test_failed_probes_come_less_and_less_often_up_to_a_limit() -> None:
     viewer = Viewer()
     viewer.run(2, rtt_s=0.05)
