@@ -68,4 +68,15 @@ PLAN: Final = (
         " --duration 25s",
         "--sockets 20 --danmaku-rate 30/s --question-rate 2/s --num-per-second 50 --duration 8s",
     ),
+    Part(
+        "workers",
+        "Media beside a flood: in the front's loop, and in a worker",
+        "50 viewers of one host while 200 danmaku a second go to 1,000 sockets: what the flood adds"
+        " to the forwarding delay, media in the front and in a process of its own, in turn.",
+        "--subscribers 50 --video-resolution low --sockets 1000 --danmaku-rate 200/s"
+        " --num-per-second 150 --duration 30s --target lianmai --target lianmai:media_workers=1"
+        " --rounds 3",
+        "--subscribers 3 --video-resolution low --sockets 20 --danmaku-rate 20/s"
+        " --num-per-second 50 --duration 8s --target lianmai --target lianmai:media_workers=1",
+    ),
 )

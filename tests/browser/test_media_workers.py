@@ -1,18 +1,17 @@
-"""The pages when a media worker dies: host and viewer are back by themselves, within seconds."""
+"""The pages are back by themselves when a media worker died (how soon: tests/fault)."""
 
 from __future__ import annotations
 
 import os
 import signal
-import time
 
 import psutil
+import pytest
 from playwright.async_api import Browser, expect
 
 from loadtest.targets.program import Program, serving
 from tests.browser.people import PATIENCE_MS, enter
 
-BACK_WITHIN_S = 5.0
 KEEP_ENDS = """
 () => {
   window.endedPeers = [];
@@ -45,6 +44,7 @@ def workers_of(program: Program) -> list[psutil.Process]:
     ]
 
 
+@pytest.mark.alone
 async def test_the_pages_come_back_after_their_worker_was_killed(
     browser: Browser, room: str
 ) -> None:
@@ -56,13 +56,11 @@ async def test_the_pages_come_back_after_their_worker_was_killed(
         await viewer.wait_picture(0)
         await viewer.page.evaluate(KEEP_ENDS)
         [worker] = workers_of(program)
-        killed_at = time.monotonic()
         os.kill(worker.pid, signal.SIGKILL)
         await viewer.page.wait_for_function(
             "() => window.endedPeers.length > 0", timeout=PATIENCE_MS
         )
         assert await viewer.page.evaluate("() => window.endedPeers") == ["worker_lost"]
         assert await viewer.page.evaluate(MOVING_AGAIN, PATIENCE_MS), "no picture came back"
-        assert time.monotonic() - killed_at < BACK_WITHIN_S
         [again] = workers_of(program)
         assert again.pid != worker.pid

@@ -80,6 +80,7 @@ async def play(client: RoomClient) -> tuple[LightPeer, str]:
     return peer, answer["peer_id"]
 
 
+@pytest.mark.alone
 async def test_a_killed_worker_takes_no_room_with_it(tmp_path: Path, clip: Clip) -> None:
     async with serving(tmp_path, media_workers=2) as live, contextlib.AsyncExitStack() as stack:
         workers = live.running.app[MEDIA]
