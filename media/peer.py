@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeVar
 
 from media.errors import RemoteProtocolError
 from media.ice import Address
-from media.rtcp import AnyRtcpPacket, parse_compound_untrusted
 from media.seam import PeerId
 from media.transport import PeerTransport
+
+Read = TypeVar("Read")
 
 MAX_DROP_REASONS: Final = 64
 """Reasons are our own words; the bound only guards against a mistake of ours."""
@@ -49,16 +51,16 @@ class Peer:
         merged = {**self.transport.dropped, **self._dropped}
         return {reason: count for reason, count in merged.items() if count}
 
-    def open_rtcp(self, data: bytes) -> list[AnyRtcpPacket]:
-        """The RTCP packets of one SRTCP datagram; [] when it was dropped (and counted)."""
+    def open_rtcp(self, data: bytes, read: Callable[[bytes], Read]) -> Read | None:
+        """What `read` finds in one SRTCP datagram; None when it was dropped (and counted)."""
         receiver = self.transport.srtp_in
         plain = receiver.unprotect_rtcp(data) if receiver is not None else None
         if plain is None:
             self.drop("srtcp")
-            return []
+            return None
         self.is_heard = True
         try:
-            return parse_compound_untrusted(plain)
+            return read(plain)
         except RemoteProtocolError as error:
             self.drop(error.reason)
-            return []
+            return None

@@ -16,6 +16,7 @@ from media.codecs import Codec
 from media.errors import RemoteProtocolError
 from media.layer import Layer
 from media.peer import Peer
+from media.rtcp import parse_compound_untrusted
 from media.rtp import SourcePacket, peek_ssrc_untrusted
 from media.sdp.extensions import REPAIRED_STREAM_ID, STREAM_ID
 from media.seam import PeerId, TrackInfo
@@ -144,7 +145,7 @@ class Publisher(Peer):
 
     def receive_rtcp(self, data: bytes, now: float) -> None:
         """Open and take one SRTCP datagram: sender reports matter, the rest is for viewers."""
-        for packet in self.open_rtcp(data):
+        for packet in self.open_rtcp(data, parse_compound_untrusted) or ():
             if isinstance(packet, RtcpSrPacket):
                 layer = self._by_ssrc.get(packet.ssrc)
                 if layer is not None and layer.source.ssrc == packet.ssrc:

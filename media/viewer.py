@@ -6,17 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from aiortc.rtp import RtcpReceiverInfo, RtcpRrPacket, RtcpRtpfbPacket, RtcpSrPacket
-
-from media import rtcp
 from media.codecs import Codec, find_red
 from media.downlink import Downlink, OutStream
+from media.feedback import read_feedback_untrusted
 from media.forwarder import Feed
 from media.layer import MAX_LAYERS, Layer
 from media.peer import Peer
 from media.publisher import PublishedTrack
 from media.rate_meter import RateMeter
-from media.rtcp import AnyRtcpPacket
+from media.rtcp import RtcpReceiverInfo
 from media.seam import Kind, LayerName, PeerId, SlotSize
 from media.transport import PeerTransport
 
@@ -167,31 +165,24 @@ class Viewer(Peer):
         """Take one SRTCP datagram: reports and estimates are kept and handed on, requests, too.
 
         `compact_now` is the middle of our NTP time now (RFC 3550 §6.4.1)."""
-        for packet in self.open_rtcp(data):
-            if isinstance(packet, RtcpRrPacket | RtcpSrPacket):
-                for report in packet.reports:
-                    stream = self.downlink.streams.get(report.ssrc)
-                    if stream is not None:
-                        stream.handle_report(report, compact_now)
-                        on_report(stream, report)
-            elif isinstance(packet, RtcpRtpfbPacket) and rtcp.is_nack(packet):
-                self.nacks_in += 1
-                stream = self.downlink.streams.get(packet.media_ssrc)
-                if stream is not None:
-                    on_nack(stream, packet.lost)
-            elif (estimate := rtcp.remb_bps(packet)) is not None:
-                self.downlink.estimate_bps = estimate
-                on_estimate(estimate)
-            else:
-                self._receive_request(packet, on_keyframe)
-
-    def _receive_request(
-        self, packet: AnyRtcpPacket, on_keyframe: Callable[[ViewerSlot], None]
-    ) -> None:
-        wanted = rtcp.fir_ssrcs(packet)
-        if rtcp.is_pli(packet):
-            wanted = [packet.media_ssrc]  # type: ignore[union-attr]  # is_pli narrowed it
-        for ssrc in wanted:
+        feedback = self.open_rtcp(data, read_feedback_untrusted)
+        if feedback is None:
+            return
+        streams = self.downlink.streams
+        for report in feedback.reports:
+            stream = streams.get(report.ssrc)
+            if stream is not None:
+                stream.handle_report(report, compact_now)
+                on_report(stream, report)
+        if feedback.estimate_bps is not None:
+            self.downlink.estimate_bps = feedback.estimate_bps
+            on_estimate(feedback.estimate_bps)
+        for ssrc, lost in feedback.nacks:
+            self.nacks_in += 1
+            stream = streams.get(ssrc)
+            if stream is not None:
+                on_nack(stream, lost)
+        for ssrc in feedback.wanted:
             self.plis_in += 1
             slot = self.slot_of(ssrc)
             if slot is not None:
