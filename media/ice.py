@@ -20,19 +20,21 @@ would let anybody with a forged source address aim our packets at a third party.
 
 from __future__ import annotations
 
-import binascii
 import hmac
-import ipaddress
 import secrets
-import struct
 from collections import deque
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from aioice import stun
-
-from media.demux import STUN_COOKIE, STUN_HEADER_BYTES, is_stun
 from media.errors import RemoteProtocolError
+from media.stun_check import (
+    BindingRequest,
+    Signer,
+    binding_request,
+    binding_response,
+    parse_binding_request_untrusted,
+    stun_answer_untrusted,
+)
 
 Address = tuple[Any, ...]
 """As `recvfrom` gives it: `(host, port)` for IPv4, `(host, port, flow, scope)` for IPv6."""
@@ -51,23 +53,10 @@ class TcpAddress(NamedTuple):
 SILENT_AFTER_S: Final = 5.0  # DESIGN §3.1: two missed consent checks of Chromium (every 2.5 s)
 CLOSED_AFTER_S: Final = 30.0  # RFC 7675 §5.1: consent expires after 30 s
 FIRST_CHECK_WITHIN_S: Final = 30.0
-MAX_STUN_BYTES: Final = 1500
 PATH_LEFT_AFTER_S: Final = 3.0
 """Without a check on the selected path, checks from elsewhere need no nomination: Chromium checks
 every 2.5 s and nominates each time, consent (RFC 7675 §5.1) is asked for every 4 to 6 s."""
 MAX_VALID_ADDRESSES: Final = 16  # a phone has a handful; bounds memory against a roaming attacker
-
-_ATTRIBUTE = struct.Struct("!HH")
-_USERNAME: Final = 0x0006
-_MAPPED_V4 = struct.Struct("!HHI12sHHBBHI")
-_MAPPED_V6 = struct.Struct("!HHI12sHHBBH16s")
-_COOKIE_INT: Final = 0x2112A442
-_INTEGRITY_BYTES: Final = 24
-_FINGERPRINT_BYTES: Final = 8
-_FINGERPRINT_XOR: Final = 0x5354554E
-_BINDING_SUCCESS: Final = 0x0101
-_BINDING_ANSWERS: Final = (b"\x01\x01", b"\x01\x11")
-_PRFLX_PRIORITY: Final = 110 << 24 | 65535 << 8 | 255  # RFC 8445 §7.1.1; nobody compares ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,131 +107,6 @@ class IceClosed:
 IceEvent = AddressSelected | PeerSilent | PeerHeard | IceClosed
 
 
-@dataclass(frozen=True, slots=True)
-class BindingRequest:
-    """A parsed, not yet authenticated binding request."""
-
-    transaction_id: bytes
-    local_ufrag: str
-    remote_ufrag: str
-    use_candidate: bool
-    message: stun.Message
-
-
-def stun_local_ufrag_untrusted(data: bytes) -> str | None:
-    """The `local` half of USERNAME `local:remote`, or None; finds the peer of a first check.
-
-    Reads attribute headers only, checks nothing, raises nothing.
-    """
-    if not is_stun(data):
-        return None
-    offset, end = STUN_HEADER_BYTES, len(data)
-    while offset + 4 <= end:
-        kind, length = _ATTRIBUTE.unpack_from(data, offset)
-        offset += 4
-        if kind == _USERNAME:
-            value = data[offset : offset + length]
-            colon = value.find(b":")
-            if colon <= 0 or not value.isascii():
-                return None
-            return value[:colon].decode("ascii")
-        offset += (length + 3) & ~3
-    return None
-
-
-def parse_binding_request_untrusted(data: bytes) -> BindingRequest | None:
-    """Parse a STUN binding request; None for other STUN messages, which a lite agent ignores.
-
-    Raises `RemoteProtocolError`: `bad_stun` (malformed, or wrong FINGERPRINT), `stun_incomplete`
-    (RFC 8445 §7.1 wants USERNAME, MESSAGE-INTEGRITY and FINGERPRINT in every check).
-    """
-    if len(data) > MAX_STUN_BYTES:
-        raise RemoteProtocolError("bad_stun", "longer than any check")
-    if not _attributes_fit(data):
-        raise RemoteProtocolError("bad_stun", "an attribute reaches beyond the message")
-    try:
-        message = stun.parse_message(data)
-    except (ValueError, struct.error) as error:
-        # aioice lets struct.error through for attributes of a wrong length.
-        raise RemoteProtocolError("bad_stun", str(error)) from error
-    if (message.message_method, message.message_class) != (
-        stun.Method.BINDING,
-        stun.Class.REQUEST,
-    ):
-        return None
-    attributes = message.attributes
-    username = attributes.get("USERNAME", "")
-    local_ufrag, colon, remote_ufrag = username.partition(":")
-    if not colon or "MESSAGE-INTEGRITY" not in attributes or "FINGERPRINT" not in attributes:
-        raise RemoteProtocolError("stun_incomplete", "USERNAME, integrity or fingerprint missing")
-    return BindingRequest(
-        transaction_id=message.transaction_id,
-        local_ufrag=local_ufrag,
-        remote_ufrag=remote_ufrag,
-        use_candidate="USE-CANDIDATE" in attributes,
-        message=message,
-    )
-
-
-def stun_answer_untrusted(data: bytes) -> bytes | None:
-    """The transaction id that a binding success or error response answers, else None."""
-    return data[8:STUN_HEADER_BYTES] if is_stun(data) and data[:2] in _BINDING_ANSWERS else None
-
-
-def _attributes_fit(data: bytes) -> bool:
-    """Whether the attributes fill the message exactly; aioice silently shortens the last one."""
-    offset, end = STUN_HEADER_BYTES, len(data)
-    while offset + 4 <= end:
-        offset += 4 + ((_ATTRIBUTE.unpack_from(data, offset)[1] + 3) & ~3)
-    return offset == end
-
-
-def binding_response(transaction_id: bytes, address: Address, pwd: str) -> bytes:
-    """A success response with XOR-MAPPED-ADDRESS, MESSAGE-INTEGRITY and FINGERPRINT.
-
-    Written by hand because every viewer asks every 2-3 s: 7 us against 26 us for
-    `aioice.stun.Message`, which a test takes as the oracle.
-
-    An IPv4 peer on our dual-stack socket shows as `::ffff:a.b.c.d`; it must be told the IPv4
-    address it really has, or it takes the answer for a new candidate of the wrong family.
-    """
-    ip = ipaddress.ip_address(str(address[0]).partition("%")[0])
-    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
-        ip = ip.ipv4_mapped
-    xor_port = int(address[1]) ^ (_COOKIE_INT >> 16)
-    integrity_at = _INTEGRITY_BYTES
-    if isinstance(ip, ipaddress.IPv4Address):
-        head = _MAPPED_V4.pack(
-            _BINDING_SUCCESS, 12 + integrity_at, _COOKIE_INT, transaction_id,
-            0x0020, 8, 0, 1, xor_port, int(ip) ^ _COOKIE_INT,
-        )  # fmt: skip
-    else:
-        pad = int.from_bytes(STUN_COOKIE + transaction_id, "big")
-        head = _MAPPED_V6.pack(
-            _BINDING_SUCCESS, 24 + integrity_at, _COOKIE_INT, transaction_id,
-            0x0020, 20, 0, 2, xor_port, (int(ip) ^ pad).to_bytes(16, "big"),
-        )  # fmt: skip
-    # RFC 8489 §14.5: the length covers MESSAGE-INTEGRITY but not yet FINGERPRINT.
-    digest = hmac.digest(pwd.encode(), head, "sha1")
-    signed = head + b"\x00\x08\x00\x14" + digest
-    length = len(signed) - STUN_HEADER_BYTES + _FINGERPRINT_BYTES
-    signed = signed[:2] + length.to_bytes(2, "big") + signed[4:]
-    crc = binascii.crc32(signed) ^ _FINGERPRINT_XOR
-    return signed + b"\x80\x28\x00\x04" + crc.to_bytes(4, "big")
-
-
-def binding_request(
-    transaction_id: bytes, local: IceCredentials, remote: IceCredentials, tie_breaker: int
-) -> bytes:
-    """A check of the controlled side, which asks whether somebody receives at an address."""
-    message = stun.Message(stun.Method.BINDING, stun.Class.REQUEST, transaction_id=transaction_id)
-    message.attributes["USERNAME"] = f"{remote.ufrag}:{local.ufrag}"
-    message.attributes["PRIORITY"] = _PRFLX_PRIORITY
-    message.attributes["ICE-CONTROLLED"] = tie_breaker
-    message.add_message_integrity(remote.pwd.encode())
-    return bytes(message)
-
-
 @dataclass(slots=True)
 class _Question:
     """Asked of an address that media shall move to."""
@@ -262,8 +126,8 @@ class IceLite:
 
     __slots__ = (
         "_closed", "_created", "_events", "_heard_at", "_local", "_nominated", "_old_local",
-        "_old_remote", "_question", "_remote", "_silent", "_tie_breaker", "_transmits",
-        "_valid", "dropped", "selected",
+        "_old_remote", "_old_signer", "_question", "_remote", "_signer", "_silent",
+        "_tie_breaker", "_transmits", "_valid", "dropped", "selected",
     )  # fmt: skip
 
     def __init__(
@@ -274,6 +138,7 @@ class IceLite:
         self._tie_breaker = secrets.randbits(64)
         self._old_local: IceCredentials | None = None
         self._old_remote = remote
+        self._signer = self._old_signer = Signer(local_pwd)
         self._created = now
         self._heard_at: float | None = None
         self._silent = False
@@ -323,15 +188,13 @@ class IceLite:
             request = parse_binding_request_untrusted(data)
             if request is None:
                 return
-            credentials = self._authenticate(request)
+            signer = self._authenticate(request)
         except RemoteProtocolError as error:
             self._drop(error.reason)
             return
-        if credentials is self._local and self._old_local is not None:
+        if signer is self._signer and self._old_local is not None:
             self._finish_restart()
-        self._transmits.append(
-            (binding_response(request.transaction_id, address, credentials.pwd), address)
-        )
+        self._transmits.append((binding_response(request.transaction_id, address, signer), address))
         self._consider(address, now, nominated=request.use_candidate)
         self._remember(address, now)
         self.heard(now)
@@ -368,8 +231,10 @@ class IceLite:
         """
         if self._old_local is None:
             self._old_local, self._old_remote = self._local, self._remote
+            self._old_signer = self._signer
         # A second restart before the first was used replaces it: nobody holds its credentials.
         self._local = new_credentials()
+        self._signer = Signer(self._local.pwd)
         self._remote = IceCredentials(remote_ufrag, remote_pwd)
         return self._local
 
@@ -393,18 +258,19 @@ class IceLite:
 
     # --- inside ---
 
-    def _authenticate(self, request: BindingRequest) -> IceCredentials:
+    def _authenticate(self, request: BindingRequest) -> Signer:
+        """The signer of the credentials that it was made with."""
         if request.local_ufrag == self._local.ufrag:
-            credentials = self._local
+            signer = self._signer
             if request.remote_ufrag != self._remote.ufrag:
                 raise RemoteProtocolError("stun_wrong_username")
         elif self._old_local is not None and request.local_ufrag == self._old_local.ufrag:
-            credentials = self._old_local
+            signer = self._old_signer
         else:
             raise RemoteProtocolError("stun_wrong_username")
-        if not request.message.check_message_integrity(credentials.pwd.encode()):
+        if not request.is_signed_by(signer):
             raise RemoteProtocolError("stun_wrong_integrity")
-        return credentials
+        return signer
 
     def _finish_restart(self) -> None:
         # The old path may be dead: the first address that is proven with the new credentials is
@@ -447,7 +313,9 @@ class IceLite:
         # Until a restart is used the peer may still answer to its old name only.
         local = self._old_local or self._local
         remote = self._remote if self._old_local is None else self._old_remote
-        request = binding_request(question.transaction_id, local, remote, self._tie_breaker)
+        request = binding_request(
+            question.transaction_id, f"{remote.ufrag}:{local.ufrag}", remote.pwd, self._tie_breaker
+        )
         self._transmits.append((request, address))
 
     def _take_answer(self, transaction_id: bytes, address: Address) -> None:

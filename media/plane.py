@@ -23,7 +23,7 @@ from media.downlink import OutStream
 from media.errors import OfferRefused, RemoteProtocolError
 from media.exports import SendFrames
 from media.fanout import RunSender
-from media.ice import Address, stun_local_ufrag_untrusted
+from media.ice import Address
 from media.layer import Layer
 from media.peer import Peer
 from media.publisher import Publisher
@@ -60,6 +60,7 @@ from media.seam import (
     StopRelay,
 )
 from media.stats import Traffic, peer_stats
+from media.stun_check import stun_local_ufrag_untrusted
 from media.switchboard import Switchboard
 from media.transport import AddressChanged, Closed, Connected, Heard, Silent
 from media.viewer import Viewer

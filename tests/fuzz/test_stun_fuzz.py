@@ -2,6 +2,7 @@
 nothing unauthenticated is answered, and memory stays bounded."""
 
 import contextlib
+import struct
 
 from aioice import stun
 from hypothesis import given, settings
@@ -12,9 +13,8 @@ from media.ice import (
     MAX_VALID_ADDRESSES,
     IceCredentials,
     IceLite,
-    parse_binding_request_untrusted,
-    stun_local_ufrag_untrusted,
 )
+from media.stun_check import Signer, parse_binding_request_untrusted, stun_local_ufrag_untrusted
 
 PWD = "server-password-0123456789"
 REMOTE = IceCredentials("cliU", "client-password-0123456789")
@@ -57,6 +57,30 @@ def test_any_datagram_is_answered_or_dropped(data: bytes) -> None:
     if data != VALID:
         assert ice.poll_transmit() is None
         assert ice.selected is None
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=st.one_of(mutated, stun_shaped, st.binary(max_size=40).map(lambda more: VALID + more)))
+def test_requests_mean_what_the_oracle_reads(data: bytes) -> None:
+    """What is taken for a request, the oracle takes for the same, or finds fault with an attribute
+    that nobody reads."""
+    try:
+        request = parse_binding_request_untrusted(data)
+    except RemoteProtocolError:
+        request = None
+    try:
+        oracle = stun.parse_message(data)
+    except (ValueError, struct.error):
+        return
+    attributes = oracle.attributes
+    if request is not None:
+        assert attributes["USERNAME"] == f"{request.local_ufrag}:{request.remote_ufrag}"
+        assert request.use_candidate == ("USE-CANDIDATE" in attributes)
+        assert request.transaction_id == oracle.transaction_id
+        is_signed = request.is_signed_by(Signer(PWD))
+        assert is_signed == oracle.check_message_integrity(PWD.encode())
+    else:
+        assert data != VALID
 
 
 answers = st.builds(
