@@ -31,7 +31,7 @@ from media.quality import QualityMeter
 from media.registry import PeerRegistry
 from media.relay import Relay, no_links
 from media.relay_frames import Frame
-from media.resend import answer_nack
+from media.resend import answer_nack, is_past_mending
 from media.rotation import Rotation
 from media.rtp import SourcePacket
 from media.sdp import candidate_values, parse_offer_untrusted
@@ -307,15 +307,22 @@ class MediaPlane:
             compact_now = rtcp.compact_ntp(rtcp.ntp64(wall_s))
 
             def resend(stream: OutStream, seqs: list[int]) -> None:
+                ring_of = self._switchboard.ring_of
+                only_source = bandwidth.wanted_source(viewer, stream)
                 answer_nack(
                     stream,
                     seqs,
-                    ring_of=self._switchboard.ring_of,
+                    ring_of=ring_of,
                     sender=self._sender,
                     stamp=rtcp.ntp24(wall_s),
                     now=now,
-                    only_source=bandwidth.wanted_source(viewer, stream),
+                    only_source=only_source,
                 )
+                # On a narrow link old packets are missing all the time, and a key frame is large.
+                if only_source is None and is_past_mending(stream, seqs, ring_of):
+                    slot = viewer.slot_of(stream.ssrc)
+                    if slot is not None:
+                        self._switchboard.lost_picture(slot, now)
 
             viewer.receive_rtcp(
                 data,

@@ -7,7 +7,7 @@ the same packet and segment, and such streams carry no send time (see `OutStream
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from media.downlink import OutStream
 from media.fanout import RunSender, outgoing_payload, plain_datagram
@@ -61,6 +61,16 @@ def answer_nack(
             stream.resent_bytes += len(packet.payload)
     stream.retransmitted += sent
     return sent
+
+
+def is_past_mending(stream: OutStream, seqs: Sequence[int], ring_of: RingOf) -> bool:
+    """Whether the first of `seqs` belongs to what the slot shows now and is kept no more: then it
+    stands still until a key frame, which some viewers ask for only after seconds of waiting."""
+    found = stream.forwarder.locate(seqs[0]) if seqs else None
+    if found is None or found[0] is not stream.forwarder.segment:
+        return False
+    ring = ring_of(found[0].source_id)
+    return ring is not None and ring.has_forgotten(found[1])
 
 
 def has_rtx(segment: Segment, stream: OutStream) -> bool:

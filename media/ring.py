@@ -69,6 +69,11 @@ class RetransmissionRing:
     def get(self, ext_seq: int) -> SourcePacket | None:
         return self._packets.get(ext_seq)
 
+    def has_forgotten(self, ext_seq: int) -> bool:
+        """Whether that packet, if it ever came, has been dropped for its age."""
+        oldest = next(iter(self._packets), None)
+        return oldest is not None and ext_seq < oldest and ext_seq not in self._packets
+
     def newest(self, count: int) -> list[SourcePacket]:
         """The last packets that came, newest first; fewer when there are not so many."""
         return list(islice(reversed(self._packets.values()), count))

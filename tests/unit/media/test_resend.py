@@ -7,7 +7,7 @@ import pytest
 from media.downlink import RESEND_BURST
 from media.fanout import FanOutCounters, fan_out
 from media.forwarder import Feed
-from media.resend import answer_nack
+from media.resend import answer_nack, is_past_mending
 from media.ring import RetransmissionRing
 from media.rtp import (
     ABS_SEND_TIME_URI,
@@ -168,3 +168,16 @@ def test_without_keys_nothing_is_sent() -> None:
     scene.send([source_packet(50, keyframe=True)])
     scene.viewer.downlink.protector = None
     assert scene.nack(1000) == []
+
+
+def test_what_the_ring_forgot_is_past_mending_while_it_is_shown() -> None:
+    scene = Scene()
+    scene.send([source_packet(50, keyframe=True, arrival=0.0), source_packet(51, arrival=0.1)])
+    assert not is_past_mending(scene.viewer.stream, [1001], scene.rings.get)
+    scene.send([source_packet(52, arrival=10.0)])
+    assert is_past_mending(scene.viewer.stream, [1001, 1002], scene.rings.get)
+    assert not is_past_mending(scene.viewer.stream, [1002], scene.rings.get)
+    assert not is_past_mending(scene.viewer.stream, [9000], scene.rings.get), "never sent"
+    scene.viewer.stream.point(feed(2))
+    scene.send([source_packet(900, source_id=2, keyframe=True)])
+    assert not is_past_mending(scene.viewer.stream, [1001], scene.rings.get), "another is shown"
