@@ -53,6 +53,9 @@ TOTALS_INTERVAL_S: Final = 2.0
 """How old the sums for `/metrics` may be."""
 MAX_TRIES: Final = 2
 """Workers that get the same offer: one that kills a worker must not kill them all."""
+STUCK_S: Final = 15.0
+"""A worker that does not say its totals for so long serves nobody. Peers are given up after 30 s;
+theirs shall know earlier."""
 STATS_LIMIT_S: Final = 10.0
 """A worker that is this late with its numbers is left out; signaling has given up long before."""
 
@@ -96,6 +99,7 @@ class WorkerPool:
         self._totals = Totals()
         self._totals_due: float | None = None
         self._polls = 0
+        self._unanswered: dict[int, float] = {}
         self._ignored = 0
         self.workers_lost = 0
 
@@ -130,6 +134,7 @@ class WorkerPool:
         lost = self._placement.remove_worker(worker)
         self._commands.extend(self._crossings.lose(worker))
         self._totals.lose(worker)
+        self._unanswered.pop(worker, None)
         for gathering in list(self._gatherings.items()):
             self._drop_from(*gathering, worker)
         for request_id, (where, peer_id) in list(self._restarts.items()):
@@ -266,6 +271,7 @@ class WorkerPool:
 
     def _take_stats(self, worker: int, stats: Stats) -> None:
         self._totals.take(worker, stats.totals)
+        self._unanswered.pop(worker, None)
         gathering = self._gatherings.get(stats.request_id)
         if gathering is not None:
             gathering.peers.extend(stats.peers)
@@ -340,7 +346,14 @@ class WorkerPool:
             self._polls += 1
             # The answer is no request of signaling's: nobody gathers it.
             query = QueryStats(RequestId(f"totals-{self._polls}"), _NOBODY)
-            self._commands.extend((worker, query) for worker in self.workers)
+            for worker in self.workers:
+                if worker not in self._unanswered:
+                    self._unanswered[worker] = now
+                    self._commands.append((worker, query))
+
+    def stuck(self, now: float) -> tuple[int, ...]:
+        """Workers that are up and have not answered for `STUCK_S`: best ended and started anew."""
+        return tuple(each for each, since in self._unanswered.items() if now - since >= STUCK_S)
 
     def poll_command(self) -> tuple[int, Command] | None:
         """The next command and its worker, or None."""

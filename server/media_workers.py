@@ -12,6 +12,7 @@ import contextlib
 import dataclasses
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -230,7 +231,10 @@ class MediaWorkers:
     def _on_timer(self, deadline: float) -> None:
         assert self._loop is not None, "the timer belongs to the loop"
         self._timer = None
-        self._pool.handle_timeout(max(deadline, self._loop.time()))
+        now = max(deadline, self._loop.time())
+        self._pool.handle_timeout(now)
+        for number in self._pool.stuck(now):
+            self._workers[number].end_stuck()
         self._drain()
 
 
@@ -310,6 +314,13 @@ class _Worker:
     def send(self, command: Command) -> None:
         if self._remote is not None:
             self._remote.send(command)
+
+    def end_stuck(self) -> None:
+        """It does not answer: a fresh one is better."""
+        self._log.error("media_worker_stuck", pid=self.pid)
+        if self.child.alive:
+            with contextlib.suppress(ProcessLookupError):  # it ended this moment
+                os.kill(self.pid, signal.SIGKILL)
 
     def _take_line(self, line: str) -> None:
         self._log.info("child_said", line=line)

@@ -10,6 +10,7 @@ from media.pool import (
     MAX_TRIES,
     MAX_WAITING,
     STATS_LIMIT_S,
+    STUCK_S,
     TOTALS_INTERVAL_S,
     WORKER_LOST,
     WorkerPool,
@@ -329,6 +330,34 @@ def test_totals_are_asked_for_while_a_worker_is_up() -> None:
     assert pool.totals() == {"packets_in": 3, "ignored": 0}
     pool.handle_timeout(NOW + TOTALS_INTERVAL_S)
     assert pool.next_deadline() is None
+
+
+def test_a_worker_that_says_nothing_is_stuck_until_it_does() -> None:
+    pool = pool_of(2)
+    pool.handle_timeout(NOW)
+    queries = [pool.poll_command(), pool.poll_command()]
+    pool.handle_event(1, stats("totals-1"), NOW + 1)
+    now = NOW
+    while now < NOW + STUCK_S:
+        assert pool.stuck(now) == ()
+        now += TOTALS_INTERVAL_S
+        pool.handle_timeout(now)
+        while (asked := pool.poll_command()) is not None:
+            assert asked[0] == 1, "who has not answered is not asked again"
+            pool.handle_event(1, stats("totals"), now)
+    assert len(queries) == 2
+    assert pool.stuck(now) == (0,)
+    pool.handle_event(0, stats("totals-1"), now)
+    assert pool.stuck(now) == ()
+
+
+def test_a_stuck_worker_that_was_ended_begins_anew() -> None:
+    pool = pool_of(1)
+    pool.handle_timeout(NOW)
+    assert pool.stuck(NOW + STUCK_S) == (0,)
+    pool.handle_lost(0, NOW + STUCK_S)
+    pool.handle_up(0, NOW + STUCK_S + 1)
+    assert pool.stuck(NOW + STUCK_S + 1) == ()
 
 
 def test_a_viewer_elsewhere_gets_his_tracks_across_and_they_end_with_the_publisher() -> None:
