@@ -17,6 +17,8 @@ from media.seam import (
 )
 from tests.support.plane_client import Publisher, Viewer
 from tests.support.plane_world import STEP_S, World
+from tests.support.simulcast_client import publish_simulcast
+from tests.unit.media.test_simulcast import shape
 
 AUDIO, VIDEO = "0", "1"
 A_FEW_STEPS_S = 5 * STEP_S
@@ -232,6 +234,22 @@ def test_a_source_that_ignores_requests_shows_its_cached_pictures_elsewhere() ->
     first = viewer.media(VIDEO)[0]
     assert first.is_keyframe_start
     assert first.at - pointed < 0.5, "not at the next key frame, up to 3 s later"
+
+
+def test_simulcast_crosses_with_all_its_layers_and_viewers_choose_where_they_are() -> None:
+    pair = Pair()
+    host = publish_simulcast(pair.a, rids=("q", "h", "f"))
+    answered = pair.a.of(Answered)[-1]
+    pair.run(1)
+    pair.cross(answered)
+    viewer = watch(pair, host)
+    pair.run(2)
+    assert viewer.media(VIDEO)[-1].source == "host-f"
+    for most, expected in (("low", "host-q"), ("medium", "host-h"), (None, "host-f")):
+        shape(pair.b, viewer, "big", most)  # type: ignore[arg-type]  # a table of settings
+        pair.run(1.5)
+        assert viewer.media(VIDEO)[-1].source == expected
+    assert len([event for event in pair.b.of(SlotLive) if event.mid == VIDEO]) == 1
 
 
 def test_a_viewer_who_lacks_the_codec_is_told_where_he_is() -> None:
