@@ -421,6 +421,7 @@ class Switchboard:
             del self._tracks[track.info.track_id]
         for layer in track.layers:
             self._remove_layer(layer)
+        track.layers = ()  # which point back: rings and pictures would wait for a full collection
 
     def _remove_layer(self, layer: Layer) -> None:
         self._layers.pop(layer.source_id, None)
@@ -440,3 +441,6 @@ class Switchboard:
             self._offer(slot)
             self._replaying.pop(slot, None)
             self._slot_of_stream.pop(slot.stream, None)
+        # Both point back at him: he would wait for a full collection, with his keys and buffers.
+        viewer.slots.clear()
+        viewer.downlink.streams.clear()
