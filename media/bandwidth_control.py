@@ -47,12 +47,12 @@ class _Steered:
 
     __slots__ = ("applied_bps", "bandwidth", "noted_at", "reported", "shares")
 
-    def __init__(self, now: float) -> None:
-        self.bandwidth = ViewerBandwidth(now)
+    def __init__(self, now: float, sent_bytes: int) -> None:
+        self.bandwidth = ViewerBandwidth(now, sent_bytes)
         self.shares = SlotShares()
         self.applied_bps: int | None = None
         self.reported: dict[int, tuple[int, int]] = {}
-        self.noted_at = now - 1.0
+        self.noted_at = now
 
     @property
     def is_free(self) -> bool:
@@ -107,15 +107,11 @@ class BandwidthControl:
     def _bandwidth(self, viewer: Viewer, now: float) -> ViewerBandwidth:
         steered = self._steered.get(viewer)
         if steered is None:
-            steered = self._steered[viewer] = _Steered(now)
-        bandwidth = steered.bandwidth
-        if steered.noted_at != now:  # a datagram brings a report for each stream and an estimate
+            steered = self._steered[viewer] = _Steered(now, _sent_bytes(viewer))
+        elif steered.noted_at != now:  # a datagram brings a report for each stream, an estimate
             steered.noted_at = now
-            sent_bytes = 0
-            for stream in viewer.downlink.streams.values():
-                sent_bytes += stream.payload_bytes + stream.resent_bytes
-            bandwidth.note_sent(sent_bytes, now)
-        return bandwidth
+            steered.bandwidth.note_sent(_sent_bytes(viewer), now)
+        return steered.bandwidth
 
     def wanted_source(self, viewer: Viewer, stream: OutStream) -> int | None:
         """The only source of which packets are sent again on the stream, None: any."""
@@ -303,6 +299,13 @@ class BandwidthControl:
             "layers_raised": self._raised,
             "pictures_given_up": self._given_up,
         }
+
+
+def _sent_bytes(viewer: Viewer) -> int:
+    sent_bytes = 0
+    for stream in viewer.downlink.streams.values():
+        sent_bytes += stream.payload_bytes + stream.resent_bytes
+    return sent_bytes
 
 
 def _limit_resends(viewer: Viewer, budget_bps: int | None) -> None:

@@ -40,8 +40,8 @@ class Probe:
     """
 
     __slots__ = (
-        "_base_bps", "_began", "_credit_bits", "_from_bps", "_has_report_gone", "_is_refuted",
-        "_is_supported", "_portion_at", "_remb_bps", "_rtt_s", "target_bps",
+        "_began", "_credit_bits", "_from_bps", "_has_report_gone", "_is_refuted", "_is_supported",
+        "_portion_at", "_remb_bps", "_rtt_s", "base_bps", "target_bps",
     )  # fmt: skip
 
     def __init__(
@@ -54,7 +54,7 @@ class Probe:
         remb_bps: int | None,
         now: float,
     ) -> None:
-        self._base_bps = base_bps
+        self.base_bps = base_bps
         self._from_bps = max(1.0, min(from_bps, target_bps))
         self.target_bps = target_bps
         self._rtt_s = rtt_s
@@ -72,7 +72,7 @@ class Probe:
             return 0
         share = min(1.0, (now - self._began) / RAMP_S)
         rate_bps = self._from_bps * (self.target_bps / self._from_bps) ** share
-        self._credit_bits += max(0.0, rate_bps - self._base_bps) * elapsed_s
+        self._credit_bits += max(0.0, rate_bps - self.base_bps) * elapsed_s
         return max(0, int(self._credit_bits / 8))
 
     def sent(self, count_bytes: int) -> None:

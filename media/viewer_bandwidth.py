@@ -22,6 +22,7 @@ LOSS_FLOOR_BPS: Final = 150_000
 
 REMB_FALL: Final = 0.97
 """libwebrtc sends an estimate at once when it is below 97 % of the last one it sent."""
+DECREASE: Final = 0.85
 REMB_BELOW_SENT: Final = 0.9
 """On congestion libwebrtc says 0.85 times what arrives; what arrives is measured by both sides in
 windows of about a second, hence the room."""
@@ -52,6 +53,8 @@ AFTER_CUT_S: Final = 1.5
 a second time."""
 OUTAGE_S: Final = 2.5
 """A viewer not heard for so long was cut off, not congested: receivers report once a second."""
+NOT_THE_PROBE: Final = 0.6
+"""A sign during a probe that leaves less than this share of the media is of the media itself."""
 DEAF_S: Final = 1.0
 """For so long after an outage, or a probe of ours that failed, no sign counts: it tells of that."""
 
@@ -159,12 +162,14 @@ class ViewerBandwidth:
         "proven",
     )
 
-    def __init__(self, now: float) -> None:
+    def __init__(self, now: float, sent_bytes: int) -> None:
+        """`sent_bytes` was sent before there was anything to judge (see `note_sent`)."""
         self.budget_bps: int | None = None
         self.phase = Phase.FREE
         self.probe: Probe | None = None
         self.probes = self.proven = self.congestions = 0
-        self._total_bytes = self._mark_bytes = self._before_bytes = self._probed_bytes = 0
+        self._total_bytes = self._mark_bytes = self._before_bytes = sent_bytes
+        self._probed_bytes = 0
         self._mark_at = self._before_at = self._heard_at = self._loss_since = now
         self._sign_at = self._deaf_until = self._no_loss_until = self._probe_due = now
         self._hold_rise_until = now
@@ -210,7 +215,7 @@ class ViewerBandwidth:
         else:
             is_sign = bps < before * REMB_FALL and bps < arriving_bps * REMB_BELOW_SENT
         if is_sign and now >= self._deaf_until:
-            self._congested(bps, now)
+            self._congested(self._foreseen(bps, arriving_bps), now)
         elif self.probe is not None:
             self.probe.handle_remb(bps, now)
         self._look(now)
@@ -252,9 +257,18 @@ class ViewerBandwidth:
         self._look(now)
 
     def sent_bps(self, now: float) -> float:
-        """What was sent over the last half to whole second, probes included."""
+        """What was sent over the last half to whole second, probes included; 0 at the start."""
         span_s = now - self._before_at
-        return (self._total_bytes - self._before_bytes) * 8 / span_s if span_s > 0 else 0.0
+        return (self._total_bytes - self._before_bytes) * 8 / span_s if span_s > MARK_S / 2 else 0.0
+
+    def _foreseen(self, bps: int, arriving_bps: float) -> float:
+        """Where a fall will end. An estimate is of a mean over a second: the first one that is
+        deeper than one decrease has further to fall, and a layer in between would fill the link
+        with a key frame to no purpose."""
+        if self.probe is not None or self.phase is Phase.CONGESTED:
+            return bps
+        depth = min(1.0, bps / (DECREASE * arriving_bps))
+        return bps * depth * depth
 
     # --- signs ----------------------------------------------------------------------------------
 
@@ -311,7 +325,7 @@ class ViewerBandwidth:
         self._sign_at = now
         self._no_loss_until = now + AFTER_CUT_S
         self._queued = 0
-        if self.probe is not None:
+        if self.probe is not None and bps > self.probe.base_bps * NOT_THE_PROBE:
             # What was sent without the probe was good before it.
             self._failed(now, MAX_RETRY_S)
             self._deaf_until = now + DEAF_S
@@ -320,6 +334,7 @@ class ViewerBandwidth:
             budget = self.budget_bps
             self.budget_bps = limit if budget is None else min(budget, limit)
             self._proven_bps = 0.0
+            self.probe = None
             if self._proven_at is not None and now - self._proven_at < RELAPSE_S:
                 self._failed(now, MAX_RELAPSE_RETRY_S)
             self._probe_due = max(self._probe_due, now + FIRST_RETRY_S)

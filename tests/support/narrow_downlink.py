@@ -80,7 +80,7 @@ class NarrowDownlink:
         self._rate_of: Conditions | None = None
         self._estimator = RemoteBitrateEstimator()
         self._estimator.incoming_bitrate_initialized = False
-        self.bandwidth = ViewerBandwidth(self.now)
+        self.bandwidth = ViewerBandwidth(self.now, 0)
         self.shares = SlotShares()
         self.history: list[Moment] = []
         self.counts = {name: _Count() for name in (*self.slots, "voice")}

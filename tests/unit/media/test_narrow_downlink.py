@@ -1,7 +1,7 @@
 """Viewers behind bad links, in counted time: the cores against a real estimator (aiortc's).
 
 What a person would notice is bounded: layers that flip, pictures that stand still, how long the
-good one is away. The map; `tests/browser/test_downlink.py` walks it with Chromium.
+good one is away. The map; `tests/browser/test_real_networks.py` walks it with Chromium.
 """
 
 from __future__ import annotations
