@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# What the tests need from the machine itself, beside .venv: a browser, a second store, fonts for
+# What the tests need from the machine itself, beside .venv: two browsers, a second store, fonts for
 # 中文, namespaces. Root on Debian or Ubuntu: installs what is missing. Others: says what is.
 set -euo pipefail
 
 declare -A package_of=(
     [chromium]=chromium         # browser tests
+    [firefox-esr]=firefox-esr   # the browser of another make
     [redis-server]=redis-server # the store of another make
     [ip]=iproute2               # network tests
     [janus]=janus               # the peer that load tests compare media with

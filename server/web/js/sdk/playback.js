@@ -17,7 +17,7 @@ const VIDEO_SOURCES_BY_WEIGHT = ['screen', 'camera'];
  * @property {MediaStream} stream Stable for a seat; its tracks change.
  * @property {'none'|'pending'|'live'} video `pending`: its first picture is on its way.
  * @property {boolean} audio
- * @property {string|null} problem Codec that this browser lacks.
+ * @property {string|null} problem Codec that this browser lacks; `any`: it has none for the pictures of this room.
  */
 
 export class Playback {
@@ -27,6 +27,7 @@ export class Playback {
   /** @type {Map<string, {generation: number, codec: string}>} by mid */ #problems = new Map();
   /** @type {Map<number, SeatMedia>} */ #seats = new Map();
   /** @type {RTCRtpTransceiver[]} */ #transceivers = [];
+  /** The answer left out every slot for pictures. */ #isBlind = false;
   #mapTimer = 0;
   /** @type {Promise<void>|null} */ #started = null;
   #onSeat;
@@ -47,6 +48,7 @@ export class Playback {
       kind: 'play',
       build: (pc) => this.#build(pc),
       message: (pc) => ({ type: 'play', sdp: withAudioNack(pc.localDescription.sdp) }),
+      onAnswer: () => this.#answered(),
     });
   }
 
@@ -115,6 +117,7 @@ export class Playback {
     this.#live.clear();
     this.#shown.clear();
     this.#problems.clear();
+    this.#isBlind = false;
     this.shapes.reset();
     this.#refresh();
     const { audio, video } = this.#counts();
@@ -123,6 +126,12 @@ export class Playback {
       ...Array.from({ length: audio }, () => add('audio')),
       ...Array.from({ length: video }, () => add('video')),
     ];
+  }
+
+  #answered() {
+    const pictures = this.#transceivers.filter((transceiver) => transceiver.receiver.track.kind === 'video');
+    this.#isBlind = pictures.length > 0 && pictures.every((transceiver) => transceiver.currentDirection !== 'recvonly');
+    if (this.#isBlind) this.#refresh();
   }
 
   /** Recompute every seat from the slot map and tell the ones that changed. */
@@ -153,7 +162,7 @@ export class Playback {
       stream,
       video: video ? this.#videoState(video) : 'none',
       audio: audios.length > 0,
-      problem: video ? this.#problem(video) : null,
+      problem: video ? this.#problem(video) : this.#isBlind ? 'any' : null,
       tracks: tracks.map((track) => track.id).join(),
     };
     if (slots.length) this.#seats.set(seat, media);

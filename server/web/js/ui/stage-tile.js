@@ -86,7 +86,9 @@ export class StageTile {
     this.camOff.classList.toggle('is-on', seat.muted.includes('camera'));
     this.node.classList.toggle('is-reconnecting', Boolean(seat.reconnecting_until_ms));
     if (seat.reconnecting_until_ms) return; // `tick` writes the hint
-    if (media?.problem) setText(this.hint, 'stage.unsupported_codec', { codec: media.problem });
+    const sendsPicture = seat.sources.includes('camera') || seat.sources.includes('screen');
+    if (media?.problem === 'any' && sendsPicture) setText(this.hint, 'stage.no_codec');
+    else if (media?.problem && sendsPicture) setText(this.hint, 'stage.unsupported_codec', { codec: media.problem });
     else if (seat.muted.includes('camera')) setText(this.hint, 'stage.camera_muted');
     else if (seat.sources.includes('microphone') && !seat.sources.includes('camera')) setText(this.hint, 'stage.audio_only');
     else setText(this.hint, 'stage.loading');

@@ -95,6 +95,7 @@ export default {
   'stage.camera_muted': 'Camera stopped by the host',
   'stage.reconnecting': 'Reconnecting {time}',
   'stage.unsupported_codec': 'Your browser cannot play this picture ({codec}). Try a current Chrome, Edge or Safari.',
+  'stage.no_codec': 'Your browser cannot play the pictures of this room. Try a current Chrome, Edge or Safari.',
   'stage.leave': 'Leave stage',
   'stage.leave_text': 'Nobody will see or hear you any more.',
   'stage.you_are_live': 'You are on stage',

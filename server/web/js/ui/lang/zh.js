@@ -95,6 +95,7 @@ export default {
   'stage.camera_muted': '画面已被主播关闭',
   'stage.reconnecting': '重新连接中 {time}',
   'stage.unsupported_codec': '您的浏览器放不了这路画面（{codec}），请换用最新版 Chrome、Edge 或 Safari',
+  'stage.no_codec': '您的浏览器放不了这个直播间的画面，请换用最新版 Chrome、Edge 或 Safari',
   'stage.leave': '下麦',
   'stage.leave_text': '下麦后大家就看不到、听不到您了。',
   'stage.you_are_live': '您正在麦上',
