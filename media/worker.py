@@ -34,6 +34,7 @@ from media.assembly import PlaneOptions
 from media.certificate import Certificate
 from media.delay_line import MAX_DELAY_MS, Batch, DelayLine
 from media.exports import SendFrames
+from media.garbage import settle_garbage
 from media.ice import Address
 from media.plane import MediaPlane
 from media.ports import MediaPorts
@@ -379,6 +380,7 @@ async def _serve(args: argparse.Namespace) -> None:
     seam = SeamServer(media, args.socket)
     await seam.start()
     protocols = "UDP and TCP" if args.tcp else "UDP"
+    settle_garbage()
     print(f"media ready on {protocols} {media.port}", flush=True)
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()

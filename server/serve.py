@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from media.garbage import settle_garbage
 from server.app import create_app, create_internal_app, media_addresses, projector_child
 from server.app_keys import HEALTH, MEDIA, SETTINGS, SIGNING, STORE, TLS
 from server.errors import UserError
@@ -115,6 +116,7 @@ async def run(settings: Settings) -> int:
     if settings.projector == "only":
         return await _project_only(settings)
     async with running(settings) as server:
+        settle_garbage()
         print(_banner(server), flush=True)
         await server.wait_closed()
         log.info("stopping")
