@@ -1,9 +1,10 @@
 """What a viewer costs: CPU of joining (SDP, ICE, DTLS) and memory while there, and after leaving.
 
-    python -m tests.bench.bench_join [--quick] [--json FILE]
+    python -m tests.bench.bench_join [--quick] [--whole] [--json FILE]
 
 The media plane alone, with Chromium's offer; datagrams are passed by hand, and the clients' half
-of the handshake is not counted. HTTP and the kernel come on top of it.
+of the handshake is not counted. HTTP and the kernel come on top of it: `--whole` measures all of it
+(`tests/bench/whole_join.py`).
 Memory is the growth of this process while viewers are there, whose clients are gone again.
 """
 
@@ -30,6 +31,7 @@ from media.ice import Address
 from media.plane import MediaPlane
 from media.seam import Answered, ClosePeer, PeerConnected, PeerId, PlayOffer, RequestId
 from tests.bench.bench_fanout import NoSender, describe_machine
+from tests.bench.whole_join import whole
 from tests.support.dtls_pair import ANY_DAY
 
 OFFER: Final = Path(__file__).parents[1] / "vectors/sdp/chromium_play.sdp"
@@ -221,6 +223,7 @@ def measure(viewers: int, churned: int) -> Row:
 def main(arguments: Sequence[str]) -> list[Row]:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--quick", action="store_true", help="few viewers: does it still run?")
+    parser.add_argument("--whole", action="store_true", help="a real server's CPU as well")
     parser.add_argument("--churn", type=int, default=2000, help="who join and leave afterwards")
     parser.add_argument("--json", type=Path, help="write the figures there as well")
     chosen = parser.parse_args(arguments)
@@ -233,8 +236,16 @@ def main(arguments: Sequence[str]) -> list[Row]:
             f"{row.viewers:7}  {row.sdp_us:6.0f}  {row.ice_us:6.0f}  {row.dtls_us:7.0f}"
             f"  {row.join_us:7.0f}  {row.viewer_kib:10.1f}  {row.churned:7}  {row.kept_kib:8.0f}"
         )
+    report: dict[str, object] = {**about, "rows": [asdict(row) for row in rows]}
+    if chosen.whole:
+        joined = whole(3, 1) if chosen.quick else whole(120, 20)
+        report["whole"] = asdict(joined)
+        print(
+            f"{joined.joins} whole joins: server {joined.server_us:.0f} us, "
+            f"store {joined.store_us:.0f} us"
+        )
     if chosen.json is not None:
-        chosen.json.write_text(json.dumps({**about, "rows": [asdict(row) for row in rows]}))
+        chosen.json.write_text(json.dumps(report))
     return rows
 
 

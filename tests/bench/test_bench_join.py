@@ -12,8 +12,11 @@ from tests.bench.bench_join import main
 
 def test_the_benchmark_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     report = tmp_path / "join.json"
-    (row,) = main(["--quick", "--json", str(report)])
+    (row,) = main(["--quick", "--whole", "--json", str(report)])
     assert row.join_us > row.sdp_us > 0
     assert row.dtls_us > 0
     assert "KiB/viewer" in capsys.readouterr().out
-    assert json.loads(report.read_text())["rows"][0]["viewers"] == row.viewers
+    written = json.loads(report.read_text())
+    assert written["rows"][0]["viewers"] == row.viewers
+    assert written["whole"]["joins"] == 3
+    assert written["whole"]["server_us"] > 0
