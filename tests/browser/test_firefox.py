@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +21,7 @@ from tests.browser.conftest import SETTINGS
 from tests.browser.people import BRIGHTNESS, HEARD, PATIENCE_MS, enter
 from tests.browser.test_other_makes import CODEC, ffmpeg_host, wait_live
 from tests.browser.test_simulcast import WATCH
+from tests.network.test_address_change import Router
 from tests.support.firefox import Firefox, FirefoxPage, firefox
 
 PICTURES: Final = """
@@ -40,6 +42,22 @@ SHOWN: Final = (
     f"() => ({BRIGHTNESS.strip()})(document.querySelector('[data-testid=stage-video-0]'))"
 )
 TOLD: Final = "() => document.querySelector('[data-testid=seat-0]')?.innerText.includes('Chrome')"
+OFFER: Final = """
+async () => {
+  const pc = window.pc = new RTCPeerConnection();
+  pc.addTransceiver('video', {direction: 'recvonly'});
+  await pc.setLocalDescription();
+  return pc.localDescription.sdp;
+}
+"""
+ANSWER: Final = "async sdp => { await window.pc.setRemoteDescription({type: 'answer', sdp}); }"
+MORE_DECODED: Final = """
+async than => {
+  const stats = [...(await window.pc.getStats()).values()];
+  const frames = stats.find(each => each.type === 'inbound-rtp')?.framesDecoded ?? 0;
+  return frames > than && frames;
+}
+"""
 REFUSED: Final = "() => document.querySelector('[data-testid=toast]')?.innerText"
 QUALITY: Final = "() => window.lianmaiRoom.media.quality()"
 
@@ -133,6 +151,43 @@ async def test_vp9_between_firefoxes_over_tcp(room: str, tmp_path: Path) -> None
         assert await viewer.evaluate(CODEC) == "video/VP9"
         quality = await viewer.evaluate(QUALITY)
         assert quality["play"]["path"] == "tcp"
+
+
+def through(answer: str) -> tuple[Router, str]:
+    """A router in front of the server's first address, and the answer that names it alone."""
+    found = re.search(r"a=candidate:\S+ 1 udp \d+ (\S+) (\d+) typ host", answer)
+    assert found is not None, answer
+    router = Router((found[1], int(found[2])), found[1])
+    ours = f"a=candidate:1 1 udp 2130706431 {found[1]} {router.port} typ host\r\n"
+    others = re.sub(r"a=candidate:.*\r\n", "", answer)
+    return router, others.replace("a=end-of-candidates", ours + "a=end-of-candidates", 1)
+
+
+async def test_media_follows_a_firefox_whose_router_forgets_it(room: str, tmp_path: Path) -> None:
+    """Firefox nominates once: its checks for consent, every 5 s, are all that tells."""
+    async with reachable('["vp8"]') as program, firefox(tmp_path) as browser:
+        host = await open_page(browser, program, room, "host", "host")
+        await host.click("go-live")
+        await host.wait(SEEN, "end-show", what="show")
+        viewer = await browser.new_page()
+        await viewer.goto(program.url)
+        headers = {
+            "Authorization": f"Bearer {program.token(room, 'viewer', 'viewer')}",
+            "Content-Type": "application/sdp",
+        }
+        async with (
+            aiohttp.ClientSession(program.url, headers=headers) as http,
+            http.post(f"/whep/{room}", data=await viewer.evaluate(OFFER)) as response,
+        ):
+            assert response.status == 201, await response.text()
+            router, answer = through(await response.text())
+        with contextlib.closing(router):
+            await viewer.evaluate(ANSWER, answer)
+            seen = await viewer.wait(MORE_DECODED, 5, what="pictures")
+            router.forget()
+            # Some may have been on their way already, in the browser.
+            await viewer.wait(MORE_DECODED, seen + 20, what="pictures by another port")
+            assert await viewer.evaluate("() => window.pc.iceConnectionState") == "connected"
 
 
 async def test_firefox_is_told_where_there_is_only_h264(room: str, tmp_path: Path) -> None:

@@ -16,9 +16,11 @@ from tests.support.media import PATIENCE_S, MediaDesk, local_media
 
 
 class Router:
-    """Forwards one client's datagrams to a server, from a port that may change."""
+    """Forwards one client's datagrams to a server, from a port that may change; `address` is its
+    own, on both sides."""
 
-    def __init__(self, server: tuple[str, int]) -> None:
+    def __init__(self, server: tuple[str, int], address: str = "127.0.0.1") -> None:
+        self._address = address
         self._loop = asyncio.get_running_loop()
         self._server = server
         self._inside = self._open(self._to_server)
@@ -30,7 +32,7 @@ class Router:
 
     def _open(self, forward: Callable[[], None]) -> socket.socket:
         opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        opened.bind(("127.0.0.1", 0))
+        opened.bind((self._address, 0))
         opened.setblocking(False)
         self._loop.add_reader(opened, forward)
         return opened
