@@ -56,11 +56,11 @@ async def measure_whole(joins: int, warm_up: int) -> WholeRow:
                 peers.append(host)
                 await host.connect(http, f"/whip/{ROOM}", server.token("host", "host", ROOM))
                 for number in range(warm_up):
-                    peers.append(await _join(http, server, number))
+                    await _join(http, server, number, peers)
                 pid = server.process.pid
                 before, store_before = cpu_ns(pid), sum(map(cpu_ns, children(pid)))
                 for number in range(joins):
-                    peers.append(await _join(http, server, warm_up + number))
+                    await _join(http, server, warm_up + number, peers)
                 spent = cpu_ns(pid) - before
                 store_spent = sum(map(cpu_ns, children(pid))) - store_before
         finally:
@@ -70,15 +70,14 @@ async def measure_whole(joins: int, warm_up: int) -> WholeRow:
     return WholeRow(joins, round(spent / joins / 1000, 1), round(store_spent / joins / 1000, 1))
 
 
-async def _join(http: aiohttp.ClientSession, server: ServerProcess, number: int) -> LightPeer:
+async def _join(
+    http: aiohttp.ClientSession, server: ServerProcess, number: int, peers: list[LightPeer]
+) -> None:
+    """One more of `peers`, whom the caller closes."""
     peer = LightPeer("recvonly")
-    try:
-        token = server.token(f"viewer{number}", "viewer", ROOM)
-        await peer.connect(http, f"/whep/{ROOM}", token)
-    except BaseException:
-        await peer.close()
-        raise
-    return peer
+    peers.append(peer)
+    token = server.token(f"viewer{number}", "viewer", ROOM)
+    await peer.connect(http, f"/whep/{ROOM}", token)
 
 
 def whole(joins: int, warm_up: int) -> WholeRow:
