@@ -23,6 +23,7 @@ from media.downlink import OutStream
 from media.errors import OfferRefused, RemoteProtocolError
 from media.exports import SendFrames
 from media.fanout import RunSender
+from media.handshakes import Handshakes
 from media.ice import Address
 from media.layer import Layer
 from media.peer import Peer
@@ -102,6 +103,7 @@ class MediaPlane:
             randbits=options.randbits,
         )
         self._registry = PeerRegistry()
+        self._handshakes = Handshakes()
         self._quality: dict[PeerId, QualityMeter] = {}
         self._rotation: Rotation | None = None
         self._connecting_due: float | None = None
@@ -225,6 +227,7 @@ class MediaPlane:
         touched: dict[Peer, None] = {}
         sending: dict[Publisher, None] = {}
         by_address = self._registry.by_address
+        self._handshakes.begin_turn()
         for data, address in batch:
             if len(data) < 12:
                 self._drop("too_short")
@@ -262,12 +265,17 @@ class MediaPlane:
 
     @property
     def is_behind(self) -> bool:
-        """Whether part of a fan-out waits: call `handle_turn` soon, but read what came first."""
-        return self._switchboard.is_behind
+        """Whether work waits: call `handle_turn` soon, but read what came first."""
+        return self._switchboard.is_behind or self._handshakes.is_behind
 
     def handle_turn(self, now: float) -> None:
-        """Send a bounded portion of what waits (`media/backlog.py`)."""
+        """Do a bounded portion of what waits (`media/backlog.py`, `media/handshakes.py`)."""
         self._switchboard.take_turn(now)
+        for data, address in self._handshakes.take():
+            peer = self._registry.by_address.get(address)
+            if peer is not None:
+                peer.transport.handle_dtls(data, address, now)
+                self._settle(peer, now)
         self._ask_publishers(now)
 
     def _receive_handshake(
@@ -291,6 +299,10 @@ class MediaPlane:
             peer = self._registry.by_address.get(address)
             if peer is None:
                 self._drop("unknown_address")
+                return
+            if not peer.is_connected and not self._handshakes.may_pass():
+                if not self._handshakes.put((data, address)):
+                    self._drop("handshakes_full")
                 return
             peer.transport.handle_dtls(data, address, now)
         else:
