@@ -37,9 +37,10 @@ fmt: setup ## format, and mend what ruff can
 fuzz: setup ## the fuzz targets, long
 	@HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest tests/fuzz --timeout=3600 $(ARGS)
 
-bench: setup ## the benchmarks, into docs/benchmarks.md (ARGS=--quick only tries them)
+bench: setup ## the benchmarks, into docs/benchmarks.md and docs/networks.md (ARGS=--quick only tries them)
 	-@tests/setup_host.sh
 	@$(BIN)/python -m loadtest.bench $(ARGS)
+	@$(BIN)/python -m tests.bench.bench_networks $(filter --quick,$(ARGS))
 
 docs: setup ## docs that are made from code
 	@$(BIN)/lianmai defaultconfig --format markdown > docs/settings.md

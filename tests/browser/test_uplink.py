@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
-import shlex
-import shutil
 import statistics
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
 import pytest
-from playwright.async_api import Browser, async_playwright, expect
+from playwright.async_api import Browser, expect
 
-from loadtest.bench.first_frame import CHROMIUM_FLAGS
 from loadtest.network.conditions import Conditions, LinkConditions
-from loadtest.network.impaired import ImpairedNetwork, impaired
+from loadtest.network.impaired import impaired
 from loadtest.targets.program import Program, serving
-from tests.browser.conftest import FAKE_CAMERA, SETTINGS
+from tests.browser.conftest import SETTINGS
 from tests.browser.people import PATIENCE_MS, Person, enter
+from tests.support.chromium_inside import chromium_inside
 
 CHROMIUM_STARTS_AT_BPS: Final = 300_000
 NARROW_BPS: Final = 300_000
@@ -34,14 +30,17 @@ async ([wantedBps, samples]) => {
   const pc = window.lianmaiRoom.media.uplink;
   const seen = {answer: '', available: [], target: [], sent: []};
   for (let count = 0; count < samples; count++) {
+    let [target, sent] = [0, 0];
     for (const report of (await pc.getStats()).values()) {
       if (report.type === 'candidate-pair' && report.nominated)
         seen.available.push(report.availableOutgoingBitrate ?? 0);
       if (report.type === 'outbound-rtp' && report.kind === 'video') {
-        seen.target.push(report.targetBitrate ?? 0);
-        seen.sent.push(report.framesSent);
+        target += report.targetBitrate ?? 0;
+        sent += report.framesSent;
       }
     }
+    seen.target.push(target);
+    seen.sent.push(sent);
     if (seen.available.at(-1) > wantedBps && seen.target.at(-1) > wantedBps) break;
     await new Promise(done => setTimeout(done, 250));
   }
@@ -49,12 +48,14 @@ async ([wantedBps, samples]) => {
   return seen;
 }
 """
-"""What Chromium believes of its uplink, four times a second, or until that is what is wanted."""
+"""What Chromium believes of its uplink, four times a second, or until that is what is wanted. Its
+layers are added up."""
 
 
 @dataclass(frozen=True, slots=True)
 class Uplink:
-    """`available` is the estimate, `target` what the encoder is told, in bit/s; `sent` frames."""
+    """`available` is the estimate, `target` what the encoders are told, in bit/s; `sent` frames of
+    all layers."""
 
     answer: str
     available: list[float]
@@ -84,29 +85,6 @@ async def test_the_estimate_rises_on_a_wide_link(
     assert uplink.target[-1] > wanted_bps, "the encoder takes what there is"
 
 
-@contextlib.asynccontextmanager
-async def browser_behind(
-    network: ImpairedNetwork, program: Program, folder: Path
-) -> AsyncIterator[Browser]:
-    """Chromium inside the namespace: all it sends and receives crosses the link."""
-    chromium = shutil.which("chromium")
-    assert chromium is not None, "no chromium: run `make test` as root, or install chromium"
-    inside = folder / "chromium-inside"
-    command = shlex.join([*network.namespace.prefix(), chromium])
-    inside.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
-    inside.chmod(0o755)
-    # Cameras are for secure pages; over a link there is no localhost.
-    secure = f"--unsafely-treat-insecure-origin-as-secure={program.url}"
-    async with async_playwright() as playwright:
-        started = await playwright.chromium.launch(
-            executable_path=inside, args=[*CHROMIUM_FLAGS, *FAKE_CAMERA, secure]
-        )
-        try:
-            yield started
-        finally:
-            await started.close()
-
-
 @pytest.mark.alone
 async def test_the_encoder_stays_within_a_narrow_link(room: str, tmp_path: Path) -> None:
     narrow = Conditions(rate_bps=NARROW_BPS, queue_ms=500)
@@ -116,7 +94,7 @@ async def test_the_encoder_stays_within_a_narrow_link(room: str, tmp_path: Path)
         settings = {**SETTINGS, "LIANMAI_PUBLIC_IP": address}
         async with (
             serving(settings, host="0.0.0.0", address=address) as program,
-            browser_behind(network, program, tmp_path) as browser,
+            chromium_inside(network, program, tmp_path) as browser,
         ):
             host = await go_live(browser, program, room)
             before = (await network.counters()).uplink
