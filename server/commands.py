@@ -205,6 +205,15 @@ COMMANDS: Final = (
         "examples:\n  lianmai retention profile anna\n",
     ),
     Command(
+        "questions",
+        "tell questions from other messages: measure it, or explain one text",
+        _own("server.asking"),
+        "examples:\n"
+        "  lianmai questions explain 怎么这么好看\n"
+        "  lianmai questions eval messages.jsonl\n"
+        "  lianmai questions eval messages.jsonl --format json\n",
+    ),
+    Command(
         "doctor",
         "check what is missing or slow on this machine, and say how to mend it",
         _own("server.doctor"),

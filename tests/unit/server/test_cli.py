@@ -30,7 +30,7 @@ def test_help_names_every_command(capsys: Capture) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["serve", "token", "doctor", "checkconfig", "defaultconfig", "version"]
+    "name", ["serve", "token", "questions", "doctor", "checkconfig", "defaultconfig", "version"]
 )
 def test_each_command_helps(name: str, capsys: Capture) -> None:
     assert exit_of([name, "--help"]) == 0
