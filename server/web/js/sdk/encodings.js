@@ -15,6 +15,9 @@ const LAYERS = [
 ];
 /** The lowest layer keeps at least this many lines; less is a blur. */
 const LOWEST_LINES = 160;
+/** Pixels of the full picture for two and for three layers: Chromium sends no more in smaller ones
+ * and leaves out the largest, whatever it was asked for. */
+const LEAST_PIXELS = [480 * 270, 960 * 540];
 /** Guests are tiles and their uplinks are phones; of a screen, a quarter cannot be read. */
 const MOST_LAYERS = { host: 3, guest: 2, screen: 2 };
 /** Three frame rates in one stream, which a server thins without asking for a key frame. */
@@ -24,15 +27,15 @@ const TEMPORAL_LAYERS = 'L1T3';
  * @param {object} capture
  * @param {boolean} capture.isHost
  * @param {SourceName} capture.source
- * @param {number} [capture.lines] The shorter side of the captured picture; 0: not known yet.
+ * @param {number} [capture.width] Of the captured picture in pixels; 0: not known yet.
+ * @param {number} [capture.height]
  * @param {boolean} [capture.simulcast]
  * @returns {RTCRtpEncodingParameters[]} lowest first; a single one has no `rid`
  */
-export function videoEncodings({ isHost, source, lines = 0, simulcast = true }) {
+export function videoEncodings({ isHost, source, width = 0, height = 0, simulcast = true }) {
   const who = isHost ? 'host' : 'guest';
   const most = MOST_LAYERS[source === 'screen' ? 'screen' : who];
-  const fits = 1 + Math.floor(Math.log2(Math.max(1, lines / LOWEST_LINES)));
-  const count = simulcast ? Math.min(most, lines ? fits : most) : 1;
+  const count = simulcast ? Math.min(most, mostLayersOf(width, height)) : 1;
   const layers = LAYERS.slice(-count).map(({ rid, scaleResolutionDownBy, share }) => ({
     rid,
     scaleResolutionDownBy,
@@ -40,6 +43,13 @@ export function videoEncodings({ isHost, source, lines = 0, simulcast = true }) 
   }));
   if (count === 1) delete layers[0].rid;
   return layers;
+}
+
+function mostLayersOf(width, height) {
+  if (!width || !height) return LAYERS.length;
+  const byLines = 1 + Math.floor(Math.log2(Math.max(1, Math.min(width, height) / LOWEST_LINES)));
+  const byArea = 1 + LEAST_PIXELS.filter((least) => width * height >= least).length;
+  return Math.min(byLines, byArea);
 }
 
 /**

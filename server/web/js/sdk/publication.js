@@ -93,7 +93,7 @@ export class Publication {
 
   #addVideo(pc, track, init, source) {
     const { width = 0, height = 0 } = track.getSettings();
-    const capture = { isHost: this.#isHost(), source, lines: Math.min(width, height), simulcast: this.#simulcast };
+    const capture = { isHost: this.#isHost(), source, width, height, simulcast: this.#simulcast };
     const encodings = videoEncodings(capture);
     const transceiver = addVideo(pc, track, init, encodings);
     preferRoomCodecs(transceiver);
