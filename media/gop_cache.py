@@ -1,4 +1,5 @@
-"""The current group of pictures of a source, for newcomers of sources that ignore PLIs.
+"""The current group of pictures of a source, for newcomers: of sources that ignore PLIs, and of
+all while it is young.
 
 A `GopReplay` hands the cache out in small portions (a GOP is up to some megabytes; sent at once it
 would overflow the viewer's bottleneck) until it has caught up with what arrives. Its packets go
@@ -38,6 +39,11 @@ class GopCache:
     def packets(self) -> list[SourcePacket] | None:
         """The growing group (do not change it), or None while there is none to replay."""
         return self._packets
+
+    def is_younger(self, age_s: float, now: float) -> bool:
+        """Whether there is a group, and its key frame began to arrive that lately."""
+        packets = self._packets
+        return packets is not None and now - packets[0].arrival < age_s
 
     def put(self, packet: SourcePacket) -> None:
         """Take the next received packet; late ones of an earlier group are left out."""

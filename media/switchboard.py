@@ -43,10 +43,13 @@ REPLAY_INTERVAL_S: Final = 0.01
 REPLAY_PACKETS: Final = 48
 """Per interval: 1.1 kB x 48 / 10 ms = 42 Mbit/s, a GOP of 2 s at 1.5 Mbit/s in 70 ms."""
 
-
 REPLAY_AGAIN_S: Final = 2.0
 """A viewer who lost the picture of a source that ignores PLIs gets the cache again at most this
 often: about one group of pictures of OBS and FFmpeg."""
+FRESH_S: Final = 1.0
+"""A newcomer gets cached pictures of this age at once. They reach the present before the key frame
+that it would wait for otherwise: a source is asked for one a second at most, and needs a round
+trip."""
 
 
 class Switchboard:
@@ -168,11 +171,19 @@ class Switchboard:
         return [slot for slot in dict.fromkeys(offered) if slot.track is track]
 
     def awake(self, slot: ViewerSlot, now: float) -> None:
-        """Get a waiting slot its first packet: a key frame asked for, or the cached pictures."""
+        """Get a waiting slot its first packet: a key frame asked for, or the cached pictures.
+
+        For a viewer who has yet to connect it is asked for already, so that it comes while the
+        handshake goes on; the cache then has it.
+        """
         layer = slot.layer
-        if layer is None or not slot.viewer.is_connected or not slot.is_waiting:
+        if layer is None or not slot.is_waiting:
             return
         if not layer.source.is_video or slot.stream.replay is not None:
+            return
+        if not slot.viewer.is_connected:
+            if not layer.source.ignores_pli:
+                self.request_keyframe(layer)
             return
         shown = slot.shown
         # While another layer shows the present, the past of this one must not be replayed.
@@ -362,8 +373,12 @@ class Switchboard:
     # --- replay of a cached group of pictures -------------------------------------------------
 
     def _begin_replay(self, slot: ViewerSlot, layer: Layer, now: float) -> bool:
-        """Whether the slot is now served from the cache of a source that ignores PLIs."""
-        if not layer.source.ignores_pli or not slot.stream.begin_replay(layer.source.gop):
+        """Whether the slot is now served from the cache: of a source that ignores PLIs, or one
+        that began so lately that a new key frame could only be later."""
+        source = layer.source
+        if not source.ignores_pli and not source.gop.is_younger(FRESH_S, now):
+            return False
+        if not slot.stream.begin_replay(source.gop):
             return False
         slot.replay_allowed_at = now + REPLAY_AGAIN_S
         self._replaying[slot] = None

@@ -29,6 +29,15 @@ def test_a_key_frame_begins_a_new_group() -> None:
     assert numbers(cache.packets) == [7, 8, 9]
 
 
+def test_a_group_is_as_old_as_its_key_frame() -> None:
+    cache = GopCache()
+    assert not cache.is_younger(1.0, now=5.0), "there is none"
+    cache.put(source_packet(1, keyframe=True, arrival=5.0))
+    cache.put(source_packet(2, arrival=5.75))
+    assert cache.is_younger(1.0, now=5.75)
+    assert not cache.is_younger(1.0, now=6.0)
+
+
 def test_late_packets_of_the_group_before_are_left_out() -> None:
     cache = GopCache()
     cache.put(source_packet(5, keyframe=True))

@@ -387,6 +387,51 @@ def test_many_viewers_at_once_cost_one_pli() -> None:
     assert host.plis == before + 2
 
 
+def test_a_key_frame_is_asked_for_while_its_viewer_still_connects() -> None:
+    """It needs a round trip to the publisher; so does the handshake, several times."""
+    world = World()
+    host = world.publish("host")
+    world.run(3)
+    before = host.plis
+    viewer = world.play("ann")
+    viewer.up.delay_s = viewer.down.delay_s = 0.05
+    world.point(viewer, VIDEO, host.camera_id, 1)
+    world.run(0.1)
+    assert host.plis == before + 1
+    while not viewer.is_connected:
+        world.step()
+    connected = world.now
+    world.run(2)
+    packets = viewer.media(VIDEO)
+    assert packets[0].is_keyframe_start
+    assert packets[0].at - connected < 0.05, "it was here already"
+    assert_whole(packets)
+    assert_continuous(packets, 2 * FRAME_TICKS)
+    assert host.plis == before + 1
+
+
+def test_a_newcomer_right_after_a_key_frame_gets_that_one() -> None:
+    """The next one could only be asked for at the end of the second."""
+    world = World()
+    host = world.publish("host")
+    viewers = [world.play("ann"), world.play("ben")]
+    world.run(3)
+    before = host.plis
+    world.point(viewers[0], VIDEO, host.camera_id, 1)
+    world.run(0.5)
+    world.point(viewers[1], VIDEO, host.camera_id, 1)
+    pointed = world.now
+    world.run(2)
+    packets = viewers[1].media(VIDEO)
+    assert packets[0].is_keyframe_start
+    assert packets[0].at - pointed < 0.05
+    assert_whole(packets)
+    assert_continuous(packets, 2 * FRAME_TICKS)
+    assert len({packet.source_seq for packet in packets}) == len(packets)
+    assert (packets[-1].source_seq - host.camera.seq) & 0xFFFF > 65_500, "live at the end"
+    assert host.plis == before + 1
+
+
 def deaf(world: World) -> Publisher:
     """A publisher with a key frame every 3 s, whatever is asked of it (OBS)."""
     host = world.publish("host")
