@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from loadtest.bench.first_frame import FirstFrame
+from loadtest.bench.joins import Joins
 from loadtest.bench.plan import Part
 from loadtest.report.figures import FIGURES
 from loadtest.report.model import (
@@ -31,7 +31,7 @@ class Measured:
     date: str
     command: str
     machine: Machine
-    first_frame: FirstFrame | None
+    first_frames: Sequence[Joins]
     parts: Sequence[tuple[Part, AnyReport]]
     left_out: Sequence[str]
 
@@ -39,8 +39,8 @@ class Measured:
 def document(of: Measured, how: str) -> str:
     """The page. `how` is its hand-written end: what the figures mean."""
     lines = ["# Benchmarks", "", *_about(of)]
-    if of.first_frame is not None:
-        lines += ["", *_first_frame(of.first_frame)]
+    if of.first_frames:
+        lines += ["", *_first_frames(of.first_frames)]
     for part, report in of.parts:
         lines += ["", f"## {part.title}", "", f"{part.about} `{part.command}`", "", *_body(report)]
     if of.left_out:
@@ -58,22 +58,25 @@ def _about(of: Measured) -> list[str]:
     ]
 
 
-def _first_frame(of: FirstFrame) -> list[str]:
+def _first_frames(of: Sequence[Joins]) -> list[str]:
     return [
         "## First picture",
         "",
-        f"From the WHEP POST to the first picture decoded in real Chromium, {of.runs} times; the"
-        " host is FFmpeg's WHIP muxer, which answers no PLI.",
+        "From the WHEP POST, on a new TCP connection, to the first picture decoded in real"
+        f" Chromium, {len(of[0].joins)} times. FFmpeg's WHIP muxer answers no PLI. RTT is that of"
+        " our own impaired link, all of Chromium behind it. Each phase is a median by itself, in ms"
+        " after the one before.",
         "",
         *_table(
-            ("", "ms p50", "ms p95"),
+            ("", "TCP", "HTTP", "ICE", "DTLS", "first packet", "decoded", "all, ms p50", "ms p95"),
             [
-                ("POST to answer", _number(of.answer_ms_p50), DASH),
                 (
-                    "POST to first decoded frame",
-                    _number(of.first_frame_ms_p50),
-                    _number(of.first_frame_ms_p95),
-                ),
+                    joins.name,
+                    *map(_number, joins.phases_ms_p50),
+                    _number(joins.frame_ms(0.5)),
+                    _number(joins.frame_ms(0.95)),
+                )
+                for joins in of
             ],
         ),
     ]
