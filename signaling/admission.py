@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from signaling import codec
+from signaling import codec, shelf
 from signaling.audience import visible_to
 from signaling.connection import Session
 from signaling.errors import Refusal
@@ -136,6 +136,7 @@ def _welcome(room: ServedRoom, session: Session, view: RoomView, *, is_resumed: 
         viewers=max(room.hub.viewers, len(room.hub)),
         likes=room.hub.likes,
         ice_servers=options.ice_servers_for(who.subject, now_ms),
+        shelf=shelf.view_for(view.state.shelf, who.is_staff),
     )
     missed = [*(view.log.missed or ()), *(view.chat.missed or ())] if is_recovered else []
     events = (event for entry in missed if (event := codec.decode_event(entry.data)) is not None)

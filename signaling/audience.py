@@ -20,16 +20,22 @@ from signaling.protocol import (
     LogEvent,
     MicRequested,
     MicRequestEnded,
+    OrderPlaced,
     OutMessage,
+    ProductDelisted,
+    ProductListed,
     QuestionAnswered,
     QuestionAsked,
     QuestionDismissed,
     SeatQuality,
 )
 
+STAFF_ALONE: Final = Subject("")
+
 
 def person_of(event: LogEvent) -> Subject | None:
-    """The one person who sees this event beside the staff; None for an event of everybody."""
+    """The one person who sees this event beside the staff; None for an event of everybody, the
+    empty subject (nobody's) for one of the staff alone."""
     match event:
         case MicRequested():
             return Subject(event.request.subject)
@@ -39,6 +45,8 @@ def person_of(event: LogEvent) -> Subject | None:
             return Subject(event.question.subject)
         case MicRequestEnded() | InviteEnded() | QuestionDismissed():
             return Subject(event.subject)
+        case ProductListed() | ProductDelisted():
+            return STAFF_ALONE
         case _:
             return None
 
@@ -58,6 +66,7 @@ LANES: Final[Mapping[type[OutMessage], Lane]] = {
     QuestionAsked: Lane.QUESTION,
     QuestionAnswered: Lane.QUESTION,
     QuestionDismissed: Lane.QUESTION,
+    OrderPlaced: Lane.COMMERCE,
     ChatSaid: Lane.CHAT,
     Counts: Lane.AMBIENT,
     SeatQuality: Lane.AMBIENT,

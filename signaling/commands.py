@@ -16,7 +16,7 @@ import msgspec
 
 from signaling.actor import Actor
 from signaling.ids import QuestionId, ShowId, Subject
-from signaling.views import MediaChoice, SourceName
+from signaling.views import MediaChoice, ProductView, SourceName
 
 
 class Command(msgspec.Struct, frozen=True, tag=True):
@@ -178,6 +178,41 @@ class DismissQuestion(PersonCommand, frozen=True):
     question_id: QuestionId
 
 
+# --- the shelf ----------------------------------------------------------------------------------
+
+
+class PutProduct(PersonCommand, frozen=True):
+    """List a product, or change the one with its sku."""
+
+    product: ProductView
+
+
+class RemoveProduct(PersonCommand, frozen=True):
+    sku: str
+
+
+class PinProduct(PersonCommand, frozen=True):
+    sku: str
+
+
+class UnpinProduct(PersonCommand, frozen=True):
+    sku: str
+
+
+class OrderLine(msgspec.Struct, frozen=True):
+    sku: str
+    qty: int
+
+
+class PlaceOrder(Command, frozen=True):
+    """The shop's back end says that an order was paid; `name` is the buyer's display name."""
+
+    order_id: str
+    name: str
+    lines: tuple[OrderLine, ...]
+    paid_ms: int
+
+
 # --- time ---------------------------------------------------------------------------------------
 
 
@@ -209,6 +244,11 @@ RoomCommand = (
     | Ask
     | AnswerQuestion
     | DismissQuestion
+    | PutProduct
+    | RemoveProduct
+    | PinProduct
+    | UnpinProduct
+    | PlaceOrder
     | Tick
 )
 
@@ -225,6 +265,10 @@ GRANT_OF: Final[dict[type[Command], str]] = {
     Ask: "ask",
     AnswerQuestion: "manage_questions",
     DismissQuestion: "manage_questions",
+    PutProduct: "api",
+    RemoveProduct: "api",
+    PinProduct: "manage_stage",
+    UnpinProduct: "manage_stage",
 }
 """What a person needs to be allowed to say it. Commands of persons that are missing here concern
 only the actor (`AcceptInvite`, `LeaveSeat`, ...): the state decides about them."""

@@ -132,6 +132,8 @@ class Session:
                 await self._ask(message)
             case p.Like():
                 self._like(message)
+            case p.ClickProduct():
+                self._click(message)
             case p.Publish():
                 await self._publish(message)
             case p.Play():
@@ -175,7 +177,9 @@ class Session:
         | p.RemoveGuest
         | p.MuteSeat
         | p.StartShow
-        | p.EndShow,
+        | p.EndShow
+        | p.PinProduct
+        | p.UnpinProduct,
     ) -> c.RoomCommand:
         actor = self._actor
         match message:
@@ -210,6 +214,10 @@ class Session:
                 return c.StartShow(actor, ShowId(_new_id()), message.title)
             case p.EndShow():
                 return c.EndShow(actor)
+            case p.PinProduct():
+                return c.PinProduct(actor, message.sku)
+            case p.UnpinProduct():
+                return c.UnpinProduct(actor, message.sku)
 
     async def _command(
         self, key: str, command: c.RoomCommand, result: Result | None = None
@@ -264,6 +272,13 @@ class Session:
         likes = self.visit.like(message.count, self._parts.clock.now_ms())
         if likes is not None:
             self._parts.sink.emit(likes)
+
+    def _click(self, message: p.ClickProduct) -> None:
+        self._admit(Lane.COMMERCE)
+        state = self._parts.store.cached(self._room.ref)
+        if state is not None and state.shelf.find(message.sku) is not None:
+            now_ms = self._parts.clock.now_ms()
+            self._parts.sink.emit(self.visit.clicked(message.sku, _new_id(), now_ms))
 
     async def _publish(self, message: p.Publish) -> None:
         self._admit(Lane.CONTROL)

@@ -49,6 +49,9 @@ REFUSALS: Final[dict[str, RefusalKind]] = {
     "question_not_found": RefusalKind("There is no such question (any more).", False, 404),
     "question_closed": RefusalKind("The question is answered or dismissed already.", False, 409),
     "too_many_questions": RefusalKind("Too many open questions; try again later.", True, 429),
+    # the shelf
+    "product_not_found": RefusalKind("There is no such product in this room.", False, 404),
+    "shelf_full": RefusalKind("The room has as many products as it may have.", False, 409),
     # media (same words as media.errors.OFFER_CODES)
     "bad_sdp": RefusalKind("The SDP offer cannot be parsed.", False, 400),
     "unsupported_codec": RefusalKind("No codec of the offer is allowed here.", False, 422),

@@ -18,6 +18,8 @@ from signaling.protocol import (
     LogEvent,
     MicRequested,
     MicRequestEnded,
+    ProductPinned,
+    ProductUnpinned,
     QuestionAnswered,
     QuestionAsked,
     SeatLeft,
@@ -65,6 +67,8 @@ class _Teller:
                 return self._mic_begun(event)
             case MicRequestEnded() | InviteEnded():
                 return None if event.outcome == "accepted" else self._mic_rejected(event)
+            case ProductPinned() | ProductUnpinned():
+                return self._shelf(event)
             case SeatLeft():
                 return self._mic_left(event)
             case _:
@@ -103,6 +107,24 @@ class _Teller:
         at_ms = question.asked_ms + event.response_ms
         return self._fact(
             "question.answered", f"{qid}:{by}", at_ms, question.subject, show_id, props
+        )
+
+    def _shelf(self, event: ProductPinned | ProductUnpinned) -> Engagement | None:
+        """One showing of a product lasts from its pin to its unpin (or the next pin, which says
+        so by itself). A pinned product that was only changed is no new showing."""
+        before, after = self._before.shelf, self._after.shelf
+        if isinstance(event, ProductUnpinned):
+            kind, sku, pinned_ms = "hidden", event.sku, before.pinned_ms
+            at_ms = self._after.last_now_ms
+        elif (before.pinned, before.pinned_ms) == (after.pinned, after.pinned_ms):
+            return None
+        else:
+            kind, sku, pinned_ms = "shown", event.product.sku, after.pinned_ms
+            at_ms = pinned_ms
+        show = self._after.show
+        key = f"{show.show_id}:{sku}:{pinned_ms}:{kind}"
+        return self._fact(
+            f"product.{kind}", key, at_ms, show.host, show.show_id, {"product_id": sku}
         )
 
     def _mic_begun(self, event: MicRequested | InviteSent | SeatTaken) -> Engagement | None:

@@ -21,12 +21,14 @@ from signaling.views import (
     IceServer,
     InviteView,
     MediaChoice,
+    ProductView,
     ProfileView,
     QuestionView,
     RequestView,
     Role,
     SeatSignal,
     SeatView,
+    ShelfView,
     ShowView,
     SlotMap,
     SourceName,
@@ -45,6 +47,7 @@ Text = Annotated[str, msgspec.Meta(max_length=MAX_TEXT_CHARS)]
 Sdp = Annotated[str, msgspec.Meta(max_length=MAX_FRAME_BYTES)]
 Name = Annotated[str, msgspec.Meta(max_length=64)]
 Position = Annotated[str, msgspec.Meta(max_length=64)]
+Sku = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 Mid = Annotated[str, msgspec.Meta(min_length=1, max_length=16)]
 """RFC 8843 §9.1 leaves its length open; browsers use one or two digits."""
 Millis = Annotated[int, msgspec.Meta(ge=0, le=600_000)]
@@ -184,6 +187,27 @@ class EndShow(ClientMessage, frozen=True, tag="end_show"):
     id: MessageKey
 
 
+class PinProduct(ClientMessage, frozen=True, tag="pin_product"):
+    """Host or staff: show the card of a product on every page, instead of the one before."""
+
+    id: MessageKey
+    sku: Sku
+
+
+class UnpinProduct(ClientMessage, frozen=True, tag="unpin_product"):
+    """Host or staff: take the card down; without effect when another product is pinned."""
+
+    id: MessageKey
+    sku: Sku
+
+
+class ClickProduct(ClientMessage, frozen=True, tag="click_product"):
+    """The person followed the card of the pinned product. Not acknowledged; a product that is
+    not on the shelf is ignored, as the card may have changed under the finger."""
+
+    sku: Sku
+
+
 class Publish(ClientMessage, frozen=True, tag="publish"):
     """An SDP offer that sends; replied by `sdp_answer`. `sources` maps m-line `mid` to source."""
 
@@ -304,6 +328,9 @@ InMessage = (
     | MuteSeat
     | StartShow
     | EndShow
+    | PinProduct
+    | UnpinProduct
+    | ClickProduct
     | Publish
     | Play
     | StopMedia
@@ -394,6 +421,40 @@ class QuestionDismissed(RoomEvent, frozen=True, tag="question_dismissed"):
     subject: str
 
 
+class ProductListed(RoomEvent, frozen=True, tag="product_listed"):
+    """Audience: staff. The shop added a product to the room, or changed it."""
+
+    product: ProductView
+
+
+class ProductDelisted(RoomEvent, frozen=True, tag="product_delisted"):
+    """Audience: staff. The product is not sold here any more."""
+
+    sku: str
+
+
+class ProductPinned(RoomEvent, frozen=True, tag="product_pinned"):
+    """Audience: everybody. Its card replaces the one before; said again when it changed."""
+
+    product: ProductView
+
+
+class ProductUnpinned(RoomEvent, frozen=True, tag="product_unpinned"):
+    """Audience: everybody."""
+
+    sku: str
+
+
+class OrderPlaced(RoomEvent, frozen=True, tag="order_placed"):
+    """Audience: everybody. Somebody bought a product of the room; `name` is masked."""
+
+    name: str
+    sku: str
+    title: str
+    qty: int
+    at_ms: int
+
+
 class ChatSaid(RoomEvent, frozen=True, tag="chat_said"):
     """Kept in the chat stream; audience: everybody."""
 
@@ -412,6 +473,11 @@ LogEvent = (
     | QuestionAsked
     | QuestionAnswered
     | QuestionDismissed
+    | ProductListed
+    | ProductDelisted
+    | ProductPinned
+    | ProductUnpinned
+    | OrderPlaced
     | ChatSaid
 )
 
@@ -455,6 +521,7 @@ class Welcome(ServerMessage, frozen=True, tag="welcome"):
     viewers: int
     likes: int
     ice_servers: tuple[IceServer, ...] = ()
+    shelf: ShelfView = ShelfView()
 
 
 class TokenRenewed(ServerMessage, frozen=True, tag="token_renewed"):
@@ -601,6 +668,11 @@ OutMessage = (
     | QuestionAsked
     | QuestionAnswered
     | QuestionDismissed
+    | ProductListed
+    | ProductDelisted
+    | ProductPinned
+    | ProductUnpinned
+    | OrderPlaced
     | ChatSaid
     | Welcome
     | TokenRenewed

@@ -15,12 +15,13 @@ from typing import Final
 import msgspec
 
 from signaling import commands as c
-from signaling import questions, show, stage
+from signaling import questions, shelf, show, stage
 from signaling.errors import Refusal
 from signaling.ids import Subject
 from signaling.protocol import LogEvent
 from signaling.questions import QuestionsState
 from signaling.rules import RoomRules
+from signaling.shelf import ShelfState
 from signaling.show import ShowState
 from signaling.stage_state import HOST_SEAT, StageState, view_for
 from signaling.views import QuestionView, ShowPhase, ShowView, StageView
@@ -49,6 +50,7 @@ class RoomState(msgspec.Struct, frozen=True):
     show: ShowState = ShowState()
     stage: StageState = StageState()
     questions: QuestionsState = QuestionsState()
+    shelf: ShelfState = ShelfState()
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -147,7 +149,7 @@ def _settle_deadlines(state: RoomState, now_ms: int) -> tuple[RoomState, tuple[L
 def _dispatch(
     state: RoomState, command: c.RoomCommand, now_ms: int
 ) -> tuple[RoomState, tuple[LogEvent, ...]]:
-    """Offer the command to each fold in turn: show, stage, questions."""
+    """Offer the command to each fold in turn: show, stage, questions, shelf."""
     if state.show.phase in _NOT_LIVE_IN.get(type(command), ()):
         raise Refusal("not_live")
     events: list[LogEvent] = []
@@ -157,9 +159,10 @@ def _dispatch(
         new_questions, question_events = questions.apply(
             state.questions, part, now_ms, state.show.show_id
         )
-        events += (*show_events, *stage_events, *question_events)
+        new_shelf, shelf_events = shelf.apply(state.shelf, part, now_ms, state.show.is_running)
+        events += (*show_events, *stage_events, *question_events, *shelf_events)
         state = msgspec.structs.replace(
-            state, show=new_show, stage=new_stage, questions=new_questions
+            state, show=new_show, stage=new_stage, questions=new_questions, shelf=new_shelf
         )
     return state, tuple(events)
 

@@ -99,6 +99,27 @@ class ChatView(msgspec.Struct, frozen=True):
     at_ms: int
 
 
+class ProductView(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Something to sell. `price_minor` counts the smallest unit of `currency` (ISO 4217)."""
+
+    sku: str
+    title: str
+    price_minor: int
+    currency: str
+    picture_url: str = ""
+    """`https://…` or a path of this server; empty: no picture."""
+    link: str = ""
+    """Where it is bought (`http` or `https`); empty: the shop has no page for it."""
+
+
+class ShelfView(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`products`: all for host and staff, only the pinned one for others."""
+
+    products: tuple[ProductView, ...] = ()
+    pinned: str | None = None
+    """The sku whose card is on every page."""
+
+
 class ProfileView(msgspec.Struct, frozen=True):
     """What the room remembers about one person, over all shows of the shop."""
 
@@ -116,6 +137,13 @@ class ProfileView(msgspec.Struct, frozen=True):
     seats_taken: int = 0
     seat_ms: int = 0
     likes: int = 0
+    product_clicks: int = 0
+    orders: int = 0
+    """Orders of the shop that were paid and not wholly refunded."""
+    paid_minor: int = 0
+    """What those orders brought, refunds taken off, in minor units."""
+    last_paid_ms: int | None = None
+    """When the latest order was paid, a refunded one included."""
 
 
 class SeatSignal(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -58,6 +58,9 @@ class Visit:
         props = {"message_id": message_id, "kind": "chat", "len": length}
         return self._say("message.sent", message_id, now_ms, props)
 
+    def clicked(self, sku: str, click_id: str, now_ms: int) -> Engagement:
+        return self._say("product.clicked", click_id, now_ms, {"product_id": sku, "from": "card"})
+
     def like(self, count: int, now_ms: int) -> Engagement | None:
         """Count likes; returns the sum of the window before once a new one begins."""
         finished = self.take_likes(now_ms)

@@ -21,6 +21,10 @@ Millis = Annotated[int, msgspec.Meta(ge=0, le=MAX_AT_MS)]
 Duration = Annotated[int, msgspec.Meta(ge=0, le=MAX_DURATION_MS)]
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 Natural = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+Minor = Annotated[int, msgspec.Meta(ge=0, le=10**12)]
+"""An amount in minor units: sums of a thousand of the largest stay exact as Lua doubles."""
+Currency = Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")]
+"""ISO 4217."""
 Word = Annotated[str, msgspec.Meta(max_length=64)]
 
 _SHOP = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -131,6 +135,37 @@ class LikeSent(Props, frozen=True):
     count: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 1
 
 
+class ProductShown(Props, frozen=True):
+    """Its card went up on every page; `subject` is the host, or nobody."""
+
+    product_id: Id
+
+
+class ProductHidden(Props, frozen=True):
+    product_id: Id
+
+
+class ProductClicked(Props, frozen=True):
+    product_id: Id
+
+
+class OrderPaid(Props, frozen=True):
+    """Said by the shop's back end; `subject` is the buyer."""
+
+    order_id: Id
+    paid_minor: Minor
+    ccy: Currency
+
+
+class OrderRefunded(Props, frozen=True):
+    """Part of an order, or all of it; may come before the order itself."""
+
+    order_id: Id
+    refund_id: Id
+    refund_minor: Minor
+    ccy: Currency
+
+
 class QoeSample(Props, frozen=True):
     """One transport over one window of ten seconds. `_pm` is of 1,000; `kbps_in` and `kbps_out`
     are the person's, `dir` says what the transport does (publish, play)."""
@@ -167,10 +202,15 @@ PROPS: Final[dict[str, type[Props]]] = {
     "mic.joined": MicJoined,
     "mic.left": MicLeft,
     "like.sent": LikeSent,
+    "product.shown": ProductShown,
+    "product.hidden": ProductHidden,
+    "product.clicked": ProductClicked,
+    "order.paid": OrderPaid,
+    "order.refunded": OrderRefunded,
     "qoe.sample": QoeSample,
 }
 
-OF_THE_ROOM: Final = frozenset({"room.opened", "room.closed"})
+OF_THE_ROOM: Final = frozenset({"room.opened", "room.closed", "product.shown", "product.hidden"})
 """Types that may come without a subject."""
 
 _encoder = msgspec.msgpack.Encoder()

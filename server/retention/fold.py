@@ -16,6 +16,11 @@ from server.retention.events import (
     MicLeft,
     MicRejected,
     MicRequested,
+    OrderPaid,
+    OrderRefunded,
+    ProductClicked,
+    ProductHidden,
+    ProductShown,
     Props,
     QoeSample,
     QuestionAnswered,
@@ -29,6 +34,17 @@ from server.retention.events import (
 )
 
 
+class OrderChange(NamedTuple):
+    """What is now known of one order: that it was paid, or that something was paid back."""
+
+    order_id: str
+    paid_minor: int | None = None
+    """None for a refund."""
+    paid_ms: int = 0
+    refund_id: str = ""
+    refund_minor: int = 0
+
+
 class Change(NamedTuple):
     """What one event does to one profile."""
 
@@ -39,6 +55,7 @@ class Change(NamedTuple):
     """They were in a room during [from, to); equal ends mark one moment of presence."""
     adds: tuple[tuple[str, int], ...] = ()
     """Field of the profile -> amount to add."""
+    order: OrderChange | None = None
 
 
 NOTHING = Change()
@@ -50,6 +67,19 @@ def change_of(event: StoredEvent, props: Props) -> Change:
     match props:
         case RoomOpened() | RoomClosed() | MicInvited() | MicRejected() | QoeSample():
             return NOTHING
+        case ProductShown() | ProductHidden():
+            return NOTHING
+        case ProductClicked():
+            return Change(at_ms, adds=(("product_clicks", 1),))
+        case OrderPaid():
+            # Paying happens at the shop: it is no presence in a room.
+            return Change(order=OrderChange(props.order_id, props.paid_minor, at_ms))
+        case OrderRefunded():
+            return Change(
+                order=OrderChange(
+                    props.order_id, refund_id=props.refund_id, refund_minor=props.refund_minor
+                )
+            )
         case RoomJoined() | RoomHeartbeat():
             # A moment of presence: opens a visit, or stretches the one within 30 s before it.
             return Change(at_ms, at_ms, at_ms)

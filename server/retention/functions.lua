@@ -97,6 +97,46 @@ local function fold(keys, args)
   return FOLDED
 end
 
+-- What a paid order is still worth; 0 for one that is not known as paid, or wholly refunded.
+local function net(paid, refunded)
+  return math.max(0, (tonumber(paid) or 0) - (tonumber(refunded) or 0))
+end
+
+-- Folds one order event, once in effect and in any order: a refund may come before its payment.
+-- KEYS: profile hash, orders hash (one hash tag). ARGV: watermark field, watermark, order id, then
+-- 'paid', paid ms, minor units, or 'refund', refund id, minor units.
+-- All reads come before the first write, so that a key of the wrong type changes nothing.
+local function order(keys, args)
+  local profile, orders = keys[1], keys[2]
+  local mark_field, mark, id, kind, about, minor =
+    args[1], args[2], args[3], args[4], args[5], tonumber(args[6])
+  local known = redis.call('HMGET', profile, mark_field, 'last_paid_ms')
+  if known[1] and known[1] >= mark then return REDELIVERED end
+  local paid_field, refund_field, once_field = 'p:' .. id, 'r:' .. id, 'k:' .. about
+  local had = redis.call('HMGET', orders, paid_field, refund_field, once_field)
+  local paid, refunded = had[1], had[2]
+  local is_repeat
+  if kind == 'paid' then is_repeat = paid else is_repeat = had[3] end
+
+  redis.call('HSET', profile, mark_field, mark)
+  if is_repeat then return REPEATED end
+  local before = net(paid, refunded)
+  if kind == 'paid' then
+    paid = minor
+    redis.call('HSET', orders, paid_field, text(minor))
+    if not known[2] or tonumber(about) > tonumber(known[2]) then
+      redis.call('HSET', profile, 'last_paid_ms', about)
+    end
+  else
+    refunded = (tonumber(refunded) or 0) + minor
+    redis.call('HSET', orders, refund_field, text(refunded), once_field, 1)
+  end
+  local after = net(paid, refunded)
+  redis.call('HINCRBY', profile, 'paid_minor', text(after - before))
+  redis.call('HINCRBY', profile, 'orders', (after > 0 and 1 or 0) - (before > 0 and 1 or 0))
+  return FOLDED
+end
+
 -- Reads entries of a shard, for its owner only, and renews the owner's lease.
 -- KEYS: stream, owner (one hash tag). ARGV: group, consumer, token, lease ms, count, from ('>' or
 -- an id of one's pending list), token of an owner known to be dead or ''.
@@ -131,6 +171,7 @@ local function bury(keys, args)
 end
 
 redis.register_function('lm1_fold', fold)
+redis.register_function('lm1_order', order)
 redis.register_function('lm1_read', read)
 redis.register_function('lm1_release', release)
 redis.register_function('lm1_bury', bury)

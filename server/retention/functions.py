@@ -10,12 +10,13 @@ from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 
 from server.retention.events import StoredEvent
-from server.retention.fold import Change
+from server.retention.fold import Change, OrderChange
 from server.retention.stream_keys import (
     CONSUMER,
     FIELD,
     GROUP,
     dead_key,
+    orders_key,
     owner_key,
     recent_ids_key,
     stream_key,
@@ -119,6 +120,9 @@ def queue_fold(
 ) -> None:
     """Adds the fold of one event to a pipeline. Replies `FOLDED`, `REDELIVERED` or `REPEATED`."""
     shop, subject = ShopId(event.shop_id), Subject(event.subject)
+    if change.order is not None:
+        _queue_order(pipeline, shard, entry_id, shop, subject, change.order)
+        return
     adds: list[str] = []
     for name, amount in change.adds:
         adds += (name, str(amount))
@@ -135,6 +139,30 @@ def queue_fold(
         _text(change.present_from_ms),
         _text(change.present_to_ms),
         *adds,
+    )
+
+
+def _queue_order(
+    pipeline: Pipeline,
+    shard: int,
+    entry_id: str,
+    shop: ShopId,
+    subject: Subject,
+    order: OrderChange,
+) -> None:
+    """Orders know their repeats by themselves, for ever: no recent ids are needed."""
+    is_refund = order.paid_minor is None
+    pipeline.fcall(
+        "lm1_order",
+        2,
+        profile_key(shop, subject),
+        orders_key(shop, subject),
+        watermark_field(shard),
+        watermark(entry_id),
+        order.order_id,
+        "refund" if is_refund else "paid",
+        order.refund_id if is_refund else str(order.paid_ms),
+        str(order.refund_minor if is_refund else order.paid_minor),
     )
 
 

@@ -50,6 +50,13 @@ def recent_ids_key(shop: ShopId, subject: Subject) -> str:
     return f"{PREFIX}:{{{shop}/{subject}}}:d"
 
 
+def orders_key(shop: ShopId, subject: Subject) -> str:
+    """hash of a person's orders: `p:<order>` -> paid in minor units, `r:<order>` -> sum of its
+    refunds, `k:<refund>` -> 1 (a refund that was counted). Written by the store function
+    `lm1_order` only; kept, so that a repeat after a year still changes nothing."""
+    return f"{PREFIX}:{{{shop}/{subject}}}:o"
+
+
 def watermark_field(shard: int) -> str:
     """The field of a profile that holds the last stream id folded into it from this shard."""
     return f"w{shard}"

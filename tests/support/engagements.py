@@ -7,6 +7,7 @@ as the union of all intervals of a person, gaps up to 30 s included.
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
@@ -107,6 +108,10 @@ def _expected(subject: str, events: list[Engagement]) -> ProfileView:
         "question.answered",
         "mic.invited",
         "mic.rejected",
+        "product.shown",
+        "product.hidden",
+        "order.paid",
+        "order.refunded",
         "qoe.sample",
     }
     seen = [event.at_ms for event in events if event.type not in passive]
@@ -116,6 +121,8 @@ def _expected(subject: str, events: list[Engagement]) -> ProfileView:
         if event.type in {"room.joined", "room.heartbeat", "room.left"}
     ]
     visits = union(stretches)
+    worth = _worth_of_orders(events)
+    paid_at = [event.at_ms for event in events if event.type == "order.paid"]
     return ProfileView(
         subject=subject,
         first_seen_ms=min([*seen, *(start for start, _ in stretches)], default=None),
@@ -130,7 +137,21 @@ def _expected(subject: str, events: list[Engagement]) -> ProfileView:
         seats_taken=count("mic.joined"),
         seat_ms=total("mic.left", "on_ms"),
         likes=total("like.sent", "count"),
+        product_clicks=count("product.clicked"),
+        orders=sum(minor > 0 for minor in worth),
+        paid_minor=sum(worth),
+        last_paid_ms=max(paid_at, default=None),
     )
+
+
+def _worth_of_orders(events: list[Engagement]) -> list[int]:
+    """What each paid order is still worth after its refunds."""
+    refunds: Counter[str] = Counter()
+    for event in events:
+        if event.type == "order.refunded":
+            refunds[event.props["order_id"]] += event.props["refund_minor"]
+    paid = [event.props for event in events if event.type == "order.paid"]
+    return [max(0, props["paid_minor"] - refunds[props["order_id"]]) for props in paid]
 
 
 def union(stretches: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, get_args
 
 from media.errors import OFFER_CODES
-from signaling import codec, limits, protocol, questions, rules, show, stage_table
+from signaling import codec, limits, protocol, questions, rules, shelf, show, stage_table
 from signaling.audience import LANES
 from signaling.close_codes import CloseCode
 from signaling.commands import GRANT_OF
@@ -28,6 +28,8 @@ AUDIENCES: Final = {
     protocol.InviteEnded: STAFF_AND_PERSON,
     protocol.QuestionAsked: STAFF_AND_PERSON,
     protocol.QuestionDismissed: STAFF_AND_PERSON,
+    protocol.ProductListed: "staff",
+    protocol.ProductDelisted: "staff",
 }
 ELSEWHERE: Final[dict[type, tuple[str, str]]] = {
     protocol.ShowChanged: ("`room.opened`, `room.closed`", "`room_started`, `room_finished`"),
@@ -39,6 +41,9 @@ ELSEWHERE: Final[dict[type, tuple[str, str]]] = {
     protocol.InviteEnded: ("`mic.rejected`, unless accepted", "`stage_accepted`, if accepted"),
     protocol.QuestionAsked: ("`question.asked`", "`question_received`"),
     protocol.QuestionAnswered: ("`question.answered`", "`question_answered`"),
+    protocol.ProductPinned: ("`product.shown`, when newly pinned", "–"),
+    protocol.ProductUnpinned: ("`product.hidden`", "–"),
+    protocol.OrderPlaced: ("`order.paid`", "–"),
     protocol.ChatSaid: ("`message.sent`", "–"),
 }
 """Names of the same fact in the retention store and (reserved, not sent yet) in webhooks."""
@@ -131,6 +136,7 @@ def _limits() -> str:
             "`too_many_questions`",
         ],
         ["answers shown to newcomers", str(rules.KEPT_ANSWERS), "older ones are left out"],
+        ["products of a room", str(shelf.MAX_PRODUCTS), "`shelf_full`"],
         *(
             [
                 _UPKEEP[upkeep],

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from signaling import commands as c
 from signaling.ids import QuestionId, ShowId
-from tests.support.room_driver import ANN, BEN, CAT, DAN, HOST, STAFF, person, target
+from signaling.views import ProductView
+from tests.support.room_driver import ANN, BEN, CAT, DAN, HOST, STAFF, START_MS, person, target
 
 OTHER_HOST = person("other-host", "host")
 CAST = (HOST, STAFF, ANN, BEN, CAT, DAN, OTHER_HOST)
@@ -15,6 +16,8 @@ _who = st.sampled_from(CAST)
 _subject = _who.map(lambda actor: actor.subject)
 _source = st.sampled_from(["camera", "microphone", "screen", "screen_audio"])
 _question = st.sampled_from([QuestionId(f"q{n}") for n in range(6)])
+_sku = st.sampled_from(["soap", "serum", "towel"])
+_product = st.builds(ProductView, _sku, st.sampled_from(["A", "B"]), st.just(990), st.just("CNY"))
 _episode = st.integers(0, 10**9).map(lambda n: f"episode-{n}")
 _show = st.integers(0, 10**9).map(lambda n: ShowId(f"show-{n}"))
 
@@ -45,6 +48,17 @@ commands: st.SearchStrategy[c.RoomCommand] = st.one_of(
     st.builds(c.Ask, _who, _question, st.just("多少钱")),
     st.builds(c.AnswerQuestion, st.sampled_from([HOST, STAFF, ANN]), _question),
     st.builds(c.DismissQuestion, st.just(STAFF), _question),
+    st.builds(c.PutProduct, st.sampled_from([STAFF, ANN]), _product),
+    st.builds(c.RemoveProduct, st.just(HOST), _sku),
+    st.builds(c.PinProduct, st.sampled_from([STAFF, ANN]), _sku),
+    st.builds(c.UnpinProduct, st.just(HOST), _sku),
+    st.builds(
+        c.PlaceOrder,
+        st.sampled_from(["o1", "o2", "o3"]),
+        st.just("小雨"),
+        st.builds(c.OrderLine, _sku, st.just(2)).map(lambda line: (line,)),
+        st.just(START_MS),
+    ),
     st.just(c.Tick()),
 )
 

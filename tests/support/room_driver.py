@@ -15,7 +15,9 @@ from signaling.views import Role
 START_MS = 1_800_000_000_000
 
 _VIEWER = frozenset({"chat", "ask", "like", "request_mic"})
-_STAFF = frozenset({"chat", "ask", "like", "manage_stage", "manage_questions", "see_profiles"})
+_STAFF = frozenset(
+    {"chat", "ask", "like", "manage_stage", "manage_questions", "see_profiles", "api"}
+)
 GRANTS: dict[Role, frozenset[str]] = {
     "viewer": _VIEWER,
     "guest": _VIEWER,

@@ -16,7 +16,12 @@ from signaling.protocol import (
     LogEvent,
     MicRequested,
     MicRequestEnded,
+    OrderPlaced,
     Pong,
+    ProductDelisted,
+    ProductListed,
+    ProductPinned,
+    ProductUnpinned,
     QuestionAnswered,
     QuestionAsked,
     QuestionDismissed,
@@ -28,6 +33,7 @@ from signaling.protocol import (
 from signaling.views import (
     ChatView,
     InviteView,
+    ProductView,
     QuestionView,
     RequestView,
     SeatView,
@@ -35,6 +41,7 @@ from signaling.views import (
 )
 
 QUESTION = QuestionView(question_id="q", subject="ann", name="Ann", text="?", asked_ms=1)
+PRODUCT = ProductView(sku="p", title="P", price_minor=1, currency="CNY")
 SEAT = SeatView(seat=1, subject="ann", name="Ann", role="guest")
 
 PUBLIC: list[LogEvent] = [
@@ -43,6 +50,9 @@ PUBLIC: list[LogEvent] = [
     SeatChanged(seat=SEAT),
     SeatLeft(seat=1, subject="ann", reason="left", on_ms=1),
     QuestionAnswered(question=QUESTION, response_ms=1),
+    ProductPinned(product=PRODUCT),
+    ProductUnpinned(sku="p"),
+    OrderPlaced(name="A**", sku="p", title="P", qty=1, at_ms=1),
     ChatSaid(
         chat=ChatView(message_id="m", subject="ann", name="A", role="viewer", text="x", at_ms=1)
     ),
@@ -57,10 +67,11 @@ PERSONAL: list[LogEvent] = [
     QuestionAsked(question=QUESTION),
     QuestionDismissed(question_id="q", subject="ann"),
 ]
+OF_STAFF: list[LogEvent] = [ProductListed(product=PRODUCT), ProductDelisted(sku="p")]
 
 
 def test_every_event_of_the_log_is_covered() -> None:
-    assert {type(e) for e in (*PUBLIC, *PERSONAL)} == set(get_args(LogEvent))
+    assert {type(e) for e in (*PUBLIC, *PERSONAL, *OF_STAFF)} == set(get_args(LogEvent))
 
 
 @pytest.mark.parametrize("event", PUBLIC)
@@ -79,10 +90,18 @@ def test_personal_events_reach_staff_and_the_person_only(event: LogEvent) -> Non
     assert not visible_to(event, "ben", False)
 
 
+@pytest.mark.parametrize("event", OF_STAFF)
+def test_what_concerns_staff_alone_reaches_nobody_else(event: LogEvent) -> None:
+    assert not is_public(event)
+    assert visible_to(event, "staff", True)
+    assert not visible_to(event, "ann", False)
+
+
 def test_lanes() -> None:
     lanes = {type(event): lane_of(event) for event in (*PUBLIC, *PERSONAL)}
     questions = {QuestionAsked, QuestionAnswered, QuestionDismissed}
     assert {cls for cls, lane in lanes.items() if lane is Lane.QUESTION} == questions
     assert {cls for cls, lane in lanes.items() if lane is Lane.CHAT} == {ChatSaid}
+    assert {cls for cls, lane in lanes.items() if lane is Lane.COMMERCE} == {OrderPlaced}
     assert lane_of(Counts(viewers=1, likes=1)) is Lane.AMBIENT
     assert lane_of(Pong(id="1", server_ms=1)) is Lane.CONTROL

@@ -7,6 +7,7 @@ from signaling import room_state
 from signaling.engagement import Engagement
 from signaling.facts import engagements_of
 from signaling.ids import QuestionId, RoomId, ShopId, ShowId
+from signaling.views import ProductView
 from tests.support.room_driver import ANN, BEN, CAT, HOST, STAFF, START_MS, RoomDriver, target
 
 
@@ -154,3 +155,20 @@ def test_a_repeated_telling_has_the_same_ids() -> None:
         for _ in range(2)
     ]
     assert told[0] == told[1]
+
+
+def test_one_showing_of_a_product_from_pin_to_unpin() -> None:
+    room = live()
+    room.do(c.PutProduct(STAFF, ProductView("soap", "手工皂", 2_990, "CNY")))
+    (shown,) = room.tell(c.PinProduct(HOST, "soap"))
+    assert (shown.type, shown.props) == ("product.shown", {"product_id": "soap"})
+    assert (shown.subject, shown.at_ms) == (HOST.subject, room.now_ms)
+    assert room.tell(c.PutProduct(STAFF, ProductView("soap", "手工皂", 1_990, "CNY"))) == []
+    room.now_ms += 7
+    (hidden,) = room.tell(c.UnpinProduct(HOST, "soap"))
+    assert (hidden.type, hidden.at_ms) == ("product.hidden", room.now_ms)
+    showing = shown.natural_key.removesuffix(":shown")
+    assert hidden.natural_key == f"{showing}:hidden"
+    room.now_ms += 1
+    (again,) = room.tell(c.PinProduct(HOST, "soap"))
+    assert again.natural_key != shown.natural_key, "a second showing"

@@ -19,6 +19,11 @@ NEEDED: dict[str, dict[str, Any]] = {
     "room.left": {"dwell_ms": 1},
     "question.answered": {"latency_ms": 1},
     "mic.left": {"on_ms": 1},
+    "product.shown": {"product_id": "soap"},
+    "product.hidden": {"product_id": "soap"},
+    "product.clicked": {"product_id": "soap"},
+    "order.paid": {"order_id": "o1", "paid_minor": 990, "ccy": "CNY"},
+    "order.refunded": {"order_id": "o1", "refund_id": "r1", "refund_minor": 90, "ccy": "CNY"},
 }
 
 
@@ -45,6 +50,8 @@ def test_the_same_statement_has_the_same_id() -> None:
     [
         ("coupon.minted", {}, "unknown_type"),
         ("room.left", {}, "bad_props"),
+        ("order.paid", {"order_id": "o1", "paid_minor": 1, "ccy": "yuan"}, "bad_props"),
+        ("order.paid", {"order_id": "o1", "paid_minor": -1, "ccy": "CNY"}, "bad_props"),
         ("room.left", {"dwell_ms": -1}, "bad_props"),
         ("room.left", {"dwell_ms": 1.5}, "bad_props"),
         ("room.left", {"dwell_ms": 2**60}, "bad_props"),

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from server.retention.events import PROPS, decode_untrusted, encode
-from server.retention.fold import NOTHING, Change, change_of
+from server.retention.fold import NOTHING, Change, OrderChange, change_of
 from tests.support.engagements import said
 
 AT = 1_000_000
@@ -28,6 +28,17 @@ TABLE: dict[str, tuple[dict[str, Any], Change]] = {
     "mic.rejected": ({"reason": "expired"}, NOTHING),
     "mic.joined": ({"seat": 1}, Change(AT, adds=(("seats_taken", 1),))),
     "mic.left": ({"on_ms": 90}, Change(AT, adds=(("seat_ms", 90),))),
+    "product.shown": ({"product_id": "soap"}, NOTHING),
+    "product.hidden": ({"product_id": "soap"}, NOTHING),
+    "product.clicked": ({"product_id": "soap"}, Change(AT, adds=(("product_clicks", 1),))),
+    "order.paid": (
+        {"order_id": "o1", "paid_minor": 990, "ccy": "CNY"},
+        Change(order=OrderChange("o1", 990, AT)),
+    ),
+    "order.refunded": (
+        {"order_id": "o1", "refund_id": "r1", "refund_minor": 90, "ccy": "CNY"},
+        Change(order=OrderChange("o1", refund_id="r1", refund_minor=90)),
+    ),
     "qoe.sample": (
         {"role": "viewer", "dir": "play", "window_ms": 10_002, "loss_pm": 3, "av_skew_ms": -12},
         NOTHING,
