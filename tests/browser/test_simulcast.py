@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Final
 
+import pytest
 from playwright.async_api import Browser, expect
 
 from loadtest.targets.program import Program
@@ -46,6 +47,7 @@ async def heights_sent(host: Person) -> dict[str, int]:
     return dict(await host.page.evaluate(SENT))
 
 
+@pytest.mark.alone
 async def test_a_viewers_picture_moves_between_layers_without_a_break(
     browser: Browser, program: Program, room: str
 ) -> None:

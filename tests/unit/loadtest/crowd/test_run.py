@@ -90,7 +90,9 @@ async def test_everybody_comes_in_and_everything_arrives(program: Program) -> No
     assert report.totals.latency_ms is not None
     lanes = {lane.lane: lane for lane in report.totals.lanes}
     chat, question = lanes["chat"], lanes["question"]
-    assert chat.delivered == chat.expected == chat.sent * 5
+    # On a busy machine the last one may join after the first line was said.
+    assert chat.sent * 4 < chat.expected <= chat.sent * 5
+    assert chat.delivered == chat.expected
     assert question.sent > 0
     assert question.lost == 0
     assert chat.delay_ms is not None
