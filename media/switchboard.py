@@ -373,10 +373,12 @@ class Switchboard:
     # --- replay of a cached group of pictures -------------------------------------------------
 
     def _begin_replay(self, slot: ViewerSlot, layer: Layer, now: float) -> bool:
-        """Whether the slot is now served from the cache: of a source that ignores PLIs, or one
-        that began so lately that a new key frame could only be later."""
+        """Whether the slot is now served from the cache: of a source that ignores PLIs, or for a
+        newcomer to the track one that began so lately that a new key frame could only be later."""
         source = layer.source
-        if not source.ignores_pli and not source.gop.is_younger(FRESH_S, now):
+        # Who was shown another layer has seen those moments.
+        may_be_young = slot.shown is None and source.gop.is_younger(FRESH_S, now)
+        if not source.ignores_pli and not may_be_young:
             return False
         if not slot.stream.begin_replay(source.gop):
             return False
