@@ -12,7 +12,7 @@ from server.publish_keys import PublishKeys
 from server.signing import SigningKeys, TokenClaims
 from signaling.errors import Refusal
 from signaling.identity import Identity
-from signaling.ids import DEFAULT_SHOP, RoomId, ShopId, is_room_name
+from signaling.ids import DEFAULT_SHOP, RoomId, ShopId, Subject, is_room_name
 
 MAX_TOKEN_CHARS: Final = 4096
 """As in `signaling.protocol.Join`; a token of ours has some 500."""
@@ -76,6 +76,23 @@ class Doorkeeper:
         if claims.publish_key is not None:
             raise Refusal("forbidden", "A publish key may publish, nothing else.")
         return await self.identity(claims)
+
+    async def back_end(self, request: web.Request) -> TokenClaims:
+        """Claims of the shop's back end: any token with the grant `api`. Raises `Refusal`."""
+        claims = await self.claims_of(request)
+        require(claims, claims.room, "api")
+        return claims
+
+    async def buyer(self, shop: ShopId, *, user: str | None, subject: str | None) -> Subject:
+        """The pseudonym of who a back end speaks of; a new account gets one here."""
+        if user is None:
+            assert subject is not None, "a person is named one way or the other"
+            return Subject(subject)
+        return await self._identities.subject(shop, user)
+
+    async def name_of(self, shop: ShopId, subject: Subject) -> str:
+        """The display name last used; empty for somebody who never came."""
+        return await self._identities.name_of(shop, subject)
 
     async def shop_of(self, request: web.Request, *, guests: bool) -> ShopId:
         """The shop a request is about: the token's, or the default one where guests may look."""

@@ -58,6 +58,14 @@ class Identities:
             raise Refusal("store_unavailable") from error
         return Subject(stored.decode())
 
+    async def name_of(self, shop: ShopId, subject: Subject) -> str:
+        """The display name last used; empty without. Raises `Refusal("store_unavailable")`."""
+        try:
+            name = await self._store.hget(names_key(shop), subject)
+        except (RedisError, OSError) as error:
+            raise Refusal("store_unavailable") from error
+        return name.decode() if isinstance(name, bytes) else name or ""
+
     async def _remember_name(self, shop: ShopId, subject: Subject, name: str) -> None:
         try:
             await self._store.hset(names_key(shop), subject, name)

@@ -22,6 +22,7 @@ _PARAMETER_TEXT: Final = {
     "session": "from the Location header of the POST",
     "subject": "pseudonym of a person",
     "key_id": "id of a publish key",
+    "sku": "1-64 letters, digits, _ . or -",
 }
 
 

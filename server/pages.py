@@ -30,7 +30,7 @@ CONTENT_SECURITY_POLICY: Final = "; ".join(
         "default-src 'self'",
         "script-src 'self'",
         "style-src 'self'",
-        "img-src 'self' data: blob:",
+        "img-src 'self' data: blob: https:",  # products are pictured at the shop,
         "media-src 'self' blob: mediastream:",
         "connect-src 'self' ws: wss:",
         "object-src 'none'",

@@ -26,14 +26,23 @@ from server.app_keys import (
 from server.guests import guest_claims
 from server.http_auth import room_of
 from server.http_json import json_response, read_json
+from server.orders import EventBatch, EventsAccepted, post_events
 from server.problems import HttpProblem
+from server.products import (
+    NewProduct,
+    list_products,
+    pin_product,
+    put_product,
+    remove_product,
+    unpin_product,
+)
 from server.rate_limit import admit
 from signaling.errors import Refusal
 from signaling.ids import ShopId, Subject
 from signaling.media_view import RoomMedia
 from signaling.protocol import Name
 from signaling.service import RoomSummary
-from signaling.views import ProfileView
+from signaling.views import ProductView, ProfileView, ShelfView
 
 Auth = Literal["none", "optional", "bearer"]
 Handler = Callable[[web.Request], Awaitable[web.Response]]
@@ -86,7 +95,7 @@ class PublishKeyList(msgspec.Struct, frozen=True):
 class Operation:
     """One method on one path. `returns` None: the status has no body."""
 
-    method: Literal["GET", "POST", "DELETE"]
+    method: Literal["GET", "POST", "PUT", "DELETE"]
     path: str
     name: str
     summary: str
@@ -276,6 +285,74 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         handler=get_profile,
         returns=ProfileView,
         refusals=("forbidden", "wrong_room"),
+    ),
+    Operation(
+        method="GET",
+        path=f"{ROOM}/products",
+        name="listProducts",
+        summary="Products of the room (staff, back end)",
+        handler=list_products,
+        returns=ShelfView,
+        refusals=("forbidden", "wrong_room", "room_not_found"),
+    ),
+    Operation(
+        method="PUT",
+        path=f"{ROOM}/products/{{sku}}",
+        name="putProduct",
+        summary="List or change a product (staff, back end)",
+        handler=put_product,
+        takes=NewProduct,
+        returns=ProductView,
+        refusals=("bad_message", "empty_text", "forbidden", "wrong_room", "shelf_full"),
+    ),
+    Operation(
+        method="DELETE",
+        path=f"{ROOM}/products/{{sku}}",
+        name="removeProduct",
+        summary="Take a product off the shelf (staff, back end)",
+        handler=remove_product,
+        status=204,
+        refusals=(
+            "bad_message",
+            "forbidden",
+            "wrong_room",
+            "room_not_found",
+            "product_not_found",
+        ),
+    ),
+    Operation(
+        method="PUT",
+        path=f"{ROOM}/products/{{sku}}/pin",
+        name="pinProduct",
+        summary="Show the product's card on every page (staff)",
+        handler=pin_product,
+        status=204,
+        refusals=(
+            "bad_message",
+            "forbidden",
+            "wrong_room",
+            "room_not_found",
+            "product_not_found",
+        ),
+    ),
+    Operation(
+        method="DELETE",
+        path=f"{ROOM}/products/{{sku}}/pin",
+        name="unpinProduct",
+        summary="Take the product's card down (staff)",
+        handler=unpin_product,
+        status=204,
+        refusals=("bad_message", "forbidden", "wrong_room", "room_not_found"),
+    ),
+    Operation(
+        method="POST",
+        path="/api/v1/events",
+        name="postEvents",
+        summary="Orders paid and refunded (back end)",
+        handler=post_events,
+        takes=EventBatch,
+        returns=EventsAccepted,
+        refusals=("bad_message", "too_large", "forbidden", "wrong_room", "store_unavailable"),
     ),
     Operation(
         method="GET",

@@ -44,6 +44,7 @@ from signaling.protocol import Join
 from signaling.room_index import RoomIndex, RoomSummary
 from signaling.room_store import RoomStore
 from signaling.served_room import Parts, ServedRoom
+from signaling.shelves import Shelves
 from signaling.sweeper import Sweeper
 from signaling.views import IceServer
 
@@ -153,6 +154,7 @@ class RoomService:
             rooms=lambda: list(self._rooms.values()),
             close_room=self._close_room,
         )
+        self.shelves = Shelves(self._store, desk)
         self._index = RoomIndex(self._writer, self._store, presence)
         self._is_closing = False
         self._is_closed = False
