@@ -387,6 +387,8 @@ export default {
   'error.source_taken': 'Somebody else uses this seat',
   'error.question_not_found': 'That question is gone',
   'error.question_closed': 'That question is closed already',
+  'error.product_not_found': 'That product is not on the shelf any more',
+  'error.shelf_full': 'The shelf is full, take something off first',
   'error.too_many_questions': 'Too many open questions, wait for an answer first',
   'error.bad_sdp': 'Media could not be set up, please reload',
   'error.unsupported_codec': 'The browser lacks the codec; use a current Chrome, Edge or Safari',

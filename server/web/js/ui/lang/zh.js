@@ -387,6 +387,8 @@ export default {
   'error.source_taken': '这个麦位正被别人使用',
   'error.question_not_found': '问题已经不在了',
   'error.question_closed': '问题已经处理过了',
+  'error.product_not_found': '这件商品已经下架了',
+  'error.shelf_full': '货架满了，先下架几件吧',
   'error.too_many_questions': '您的问题有点多，等主播答几个再问吧',
   'error.bad_sdp': '音视频协商失败，请重新加载',
   'error.unsupported_codec': '浏览器缺少需要的编码，请换用最新版 Chrome、Edge 或 Safari',
