@@ -99,7 +99,8 @@ end
 
 -- What a paid order is still worth; 0 for one that is not known as paid, or wholly refunded.
 local function net(paid, refunded)
-  return math.max(0, (tonumber(paid) or 0) - (tonumber(refunded) or 0))
+  local minor = paid and tonumber(string.match(paid, '^%d+')) or 0
+  return math.max(0, minor - (tonumber(refunded) or 0))
 end
 
 -- Folds one order event, once in effect and in any order: a refund may come before its payment.
@@ -122,8 +123,8 @@ local function order(keys, args)
   if is_repeat then return REPEATED end
   local before = net(paid, refunded)
   if kind == 'paid' then
-    paid = minor
-    redis.call('HSET', orders, paid_field, text(minor))
+    paid = text(minor) .. ' ' .. about
+    redis.call('HSET', orders, paid_field, paid)
     if not known[2] or tonumber(about) > tonumber(known[2]) then
       redis.call('HSET', profile, 'last_paid_ms', about)
     end

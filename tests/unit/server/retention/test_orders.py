@@ -12,6 +12,7 @@ from server.retention.events import decode_untrusted, encode
 from server.retention.fold import change_of
 from server.retention.functions import FOLDED, REDELIVERED, REPEATED
 from server.retention.profile import Profiles
+from server.retention.stream_keys import orders_key
 from signaling.engagement import Engagement
 from signaling.ids import ShopId, Subject
 from tests.support.engagements import SHOP, T0_MS, said
@@ -54,6 +55,13 @@ async def test_who_paid_has_bought_before(store: Redis) -> None:
     assert await sums(store) == (2, 1_000, T0_MS + 5)
     view = await Profiles(store).profile(ShopId(SHOP), Subject("s1"))
     assert view.seen_ms is None, "paying at the shop is no presence in a room"
+
+
+async def test_what_is_kept_of_an_order_says_when_it_was_paid(store: Redis) -> None:
+    """Tiers of the last 90 days can be told from it, after the stream is long gone."""
+    await fold(store, ("1-0", paid("o1", 990)), ("2-0", refunded("o1", "r1", 90)))
+    kept = await store.hgetall(orders_key(ShopId(SHOP), Subject("s1")))
+    assert kept == {b"p:o1": f"990 {T0_MS}".encode(), b"r:o1": b"90", b"k:r1": b"1"}
 
 
 async def test_repeats_change_nothing_however_late(store: Redis) -> None:
