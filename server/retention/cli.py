@@ -72,7 +72,8 @@ async def _print_profile(
     subject = await profiles.find_subject(shop, user) or Subject(user)
     view = await profiles.profile(shop, subject)
     name = await profiles.name(shop, subject)
-    if subject == user and name is None and view.first_seen_ms is None:
+    is_known = view.first_seen_ms is not None or view.last_paid_ms is not None
+    if subject == user and name is None and not is_known:
         raise UserError(f"nobody is known as {user!r} in the shop {shop!r}")
     if format_ == "json":
         _print_json({"shop": shop, "name": name, **msgspec.to_builtins(view)})

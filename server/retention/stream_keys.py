@@ -52,8 +52,9 @@ def recent_ids_key(shop: ShopId, subject: Subject) -> str:
 
 def orders_key(shop: ShopId, subject: Subject) -> str:
     """hash of a person's orders: `p:<order>` -> paid in minor units and when (Unix ms), with a
-    space between; `r:<order>` -> sum of its refunds; `k:<refund>` -> 1 (it was counted). Written by the store function
-    `lm1_order` only; kept, so that a repeat after a year still changes nothing."""
+    space between; `r:<order>` -> sum of its refunds; `k:<refund>` -> 1 (it was counted).
+    Written by the store function `lm1_order` only; kept, so that a repeat after a year still
+    changes nothing."""
     return f"{PREFIX}:{{{shop}/{subject}}}:o"
 
 

@@ -30,6 +30,10 @@ _LABELS: Final[dict[str, tuple[str, str]]] = {
     "seats_taken": ("上麦次数", "Times on stage"),
     "seat_ms": ("麦上时长", "Time on stage"),
     "likes": ("点赞", "Likes"),
+    "product_clicks": ("点击商品", "Product clicks"),
+    "orders": ("订单", "Orders"),
+    "paid_minor": ("支付（最小单位）", "Paid, minor units"),
+    "last_paid_ms": ("最近支付", "Last paid"),
     "status": ("事件流", "Event streams"),
     "shard": ("分片", "Shard"),
     "entries": ("条目", "Entries"),
@@ -74,6 +78,10 @@ def profile_table(view: ProfileView, name: str | None, lang: Lang) -> Table:
         ("seats_taken", str(view.seats_taken)),
         ("seat_ms", duration(view.seat_ms)),
         ("likes", str(view.likes)),
+        ("product_clicks", str(view.product_clicks)),
+        ("orders", str(view.orders)),
+        ("paid_minor", str(view.paid_minor)),
+        ("last_paid_ms", moment(view.last_paid_ms, lang)),
     )
     table = Table(title=label("profile", lang), show_header=False)
     for key, value in rows:
