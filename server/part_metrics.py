@@ -41,7 +41,13 @@ def room_metrics(stats: ServiceStats) -> Iterator[Metric]:
     yield counter(
         "messages_shed_total",
         "Messages that did not reach a reader",
-        {("chat", "flood"): stats.chat_shed},
+        {(lane, why): count for (lane, why), count in stats.shed.items()},
+        ("lane", "reason"),
+    )
+    yield counter(
+        "messages_refused_total",
+        "Messages that were not let in, and their authors told, by lane and the limit they met",
+        {(lane, why): count for (lane, why), count in stats.refused_in.items()},
         ("lane", "reason"),
     )
     yield counter(

@@ -137,7 +137,7 @@ class RoomSettings(_Section):
     invite_timeout_s: Seconds = _setting(30.0, "How long an invitation to the mic stays open.", "s")
     seat_grace_s: Seconds = _setting(15.0, "A guest who lost the network keeps the seat.", "s")
     host_grace_s: Seconds = _setting(60.0, "A show waits for its lost host, then ends.", "s")
-    max_viewers: int = _setting(5000, "Sockets of one room on one node.", "viewers", ge=1)
+    max_viewers: int = _setting(5000, "Viewers of one room.", "viewers", ge=1)
     guest_viewers: bool = _setting(True, "Visitors without an account may watch, chat and ask.")
     slots_audio: int = _setting(
         4, "Audio slots in a viewer's offer: voices heard at once.", "slots", ge=1, le=16
@@ -147,6 +147,20 @@ class RoomSettings(_Section):
     )
     chat_per_s: float = _setting(2.0, "Chat messages a person may send.", "messages/s", gt=0)
     chat_burst: int = _setting(5, "Chat messages a person may send at once.", "messages", ge=1)
+    chat_room_per_s: float = _setting(
+        300.0,
+        "Chat messages of one room on one server that are shown; beyond it those who spoke longest"
+        " ago are heard and the others are told. Host and staff are always heard.",
+        "messages/s",
+        ge=1,
+    )
+    slow_mode_s: int = _setting(
+        0,
+        "Slow mode: between two chat messages of one person, until host or staff set another.",
+        "s",
+        ge=0,
+        le=600,
+    )
     ask_per_min: float = _setting(10.0, "Questions a person may ask.", "questions/min", gt=0)
     title_default: str = _setting("", "Title of a show that was given none.", max_length=200)
 
@@ -211,6 +225,12 @@ class Settings(_Section):
         " Empty: one is made at first start in the data folder.",
     )
     room: RoomSettings = _setting(RoomSettings, "What every room allows.")
+    max_viewers: int = _setting(
+        20_000,
+        "Sockets of this server, all rooms together; more are refused, host and staff are not.",
+        "viewers",
+        ge=1,
+    )
     codecs: CodecSettings = _setting(CodecSettings, "What publishers may send.")
     stun_servers: TextList = _setting(
         list, "STUN servers told to clients; not needed to reach this server."

@@ -45,6 +45,7 @@ _CLOSE_FOR: Final[dict[str, CloseCode]] = {
     "bad_token": CloseCode.BAD_TOKEN,
     "token_expired": CloseCode.TOKEN_EXPIRED,
     "room_full": CloseCode.ROOM_FULL,
+    "server_full": CloseCode.ROOM_FULL,
     "not_joined": CloseCode.BAD_MESSAGE,
     "bad_message": CloseCode.BAD_MESSAGE,
     "too_large": CloseCode.TOO_LARGE,
@@ -284,6 +285,7 @@ class Conversation:
             retryable=refusal.retryable,
             retry_after_ms=refusal.retry_after_ms,
             lane=refusal.lane,
+            reason=refusal.reason,
         )
         self._link.write(encode(Batch(messages=(error,)), self._link.encoding))
 

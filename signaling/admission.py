@@ -34,15 +34,15 @@ ROOM_FULL_RETRY_MS: Final = 10_000
 
 
 async def join(room: ServedRoom, who: Identity, message: Join, link: ClientLink) -> Session:
-    """Let a person in. Raises `Refusal` room_full or store_unavailable.
+    """Let a person in. Raises `Refusal` room_full, server_full or store_unavailable.
 
     The session is registered before the room is read, so that nothing falls between (see `Hub`).
     """
     if who.is_staff:
         await room.ensure_created()
     stay = _stay_of(room, who, message.conn)
-    if stay is None and not who.is_staff and room.hub.viewers >= room.parts.options.max_viewers:
-        raise Refusal("room_full", retry_after_ms=ROOM_FULL_RETRY_MS)
+    if stay is None and not who.is_staff:
+        _check_room_for_one(room)
     is_new = stay is None or stay.visit is None
     visit = room.new_visit(who) if stay is None or stay.visit is None else stay.visit
     owner = MediaOwner(who, visit.conn) if stay is None else stay.owner
@@ -65,6 +65,14 @@ async def join(room: ServedRoom, who: Identity, message: Join, link: ClientLink)
     room.stage.tell_maps(owner)
     room.stage.socket_changed(who.subject)
     return session
+
+
+def _check_room_for_one(room: ServedRoom) -> None:
+    options = room.parts.options
+    if room.hub.viewers >= options.max_viewers:
+        raise Refusal("room_full", retry_after_ms=ROOM_FULL_RETRY_MS)
+    if room.parts.occupancy.sockets >= options.max_viewers_node:
+        raise Refusal("server_full", retry_after_ms=ROOM_FULL_RETRY_MS)
 
 
 def _stay_of(room: ServedRoom, who: Identity, conn: str | None) -> Stay | None:
@@ -137,6 +145,7 @@ def _welcome(room: ServedRoom, session: Session, view: RoomView, *, is_resumed: 
         likes=room.hub.likes,
         ice_servers=options.ice_servers_for(who.subject, now_ms),
         shelf=shelf.view_for(view.state.shelf, who.is_staff),
+        slow_mode_s=view.state.slow_mode_s,
     )
     missed = [*(view.log.missed or ()), *(view.chat.missed or ())] if is_recovered else []
     events = (event for entry in missed if (event := codec.decode_event(entry.data)) is not None)

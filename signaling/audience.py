@@ -13,6 +13,7 @@ from typing import Final
 from signaling.ids import Subject
 from signaling.lane import Lane
 from signaling.protocol import (
+    ChatRate,
     ChatSaid,
     Counts,
     InviteEnded,
@@ -68,6 +69,7 @@ LANES: Final[Mapping[type[OutMessage], Lane]] = {
     QuestionDismissed: Lane.QUESTION,
     OrderPlaced: Lane.COMMERCE,
     ChatSaid: Lane.CHAT,
+    ChatRate: Lane.AMBIENT,
     Counts: Lane.AMBIENT,
     SeatQuality: Lane.AMBIENT,
 }

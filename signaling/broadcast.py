@@ -17,7 +17,7 @@ from signaling.identity import ClientLink
 from signaling.ids import Subject
 from signaling.lane import Lane
 from signaling.lanes import Flush, LaneQueue, Reader, Verdict
-from signaling.protocol import Batch, OutMessage
+from signaling.protocol import Batch, ChatSaid, OutMessage
 from signaling.tasks import TaskSet
 
 SLICE: Final = 512
@@ -62,7 +62,7 @@ class _Frames:
 
 class Broadcast:
     """The members of one class and what waits for them. `on_slow` is told of a member that has to
-    be closed; it is taken out before."""
+    be closed; it is taken out before. `on_shed` is told of chat that nobody here was shown."""
 
     def __init__(
         self,
@@ -70,10 +70,12 @@ class Broadcast:
         *,
         on_slow: Callable[[Member], None],
         on_flushed: Callable[[], None],
+        on_shed: Callable[[tuple[ChatSaid, ...]], None] = lambda shed: None,
     ) -> None:
         self._tasks = tasks
         self._on_slow = on_slow
         self._on_flushed = on_flushed
+        self._on_shed = on_shed
         self._queue = LaneQueue()
         self._has_waiting = False
         self._members: dict[Member, None] = {}
@@ -83,6 +85,8 @@ class Broadcast:
         self._is_passing = False
         self._timer: asyncio.TimerHandle | None = None
         self.shed_chat = 0
+        self.shed_slow = 0
+        """Messages that readers who do not keep up were not given, once they were told."""
         self.frames_out = 0
         self.joined = 0
         """Members that ever came."""
@@ -136,23 +140,31 @@ class Broadcast:
             self._arm()
 
     def catch_up(self, member: Member) -> None:  # hot path
-        """Give a member every flush that it lacks."""
+        """Give a member every flush that it lacks, in one write: what became urgent while a pass
+        was under way costs those whom it has not reached nothing more."""
+        link, lacked = member.link, []
+        buffered_bytes = link.buffered_bytes()
         while member.next_frame < self._end_frame:
             frames = self._frames[member.next_frame - self._first_frame]
             member.next_frame += 1
-            verdict = member.reader.judge(frames.flush, member.link.buffered_bytes())
+            verdict = member.reader.judge(frames.flush, buffered_bytes)
             if verdict is Verdict.CLOSE:
                 self.discard(member)
                 self._on_slow(member)
                 return
             if verdict is Verdict.NOTHING:
                 continue
-            data = frames.encoded(member.link.encoding, verdict)
+            data = frames.encoded(link.encoding, verdict)
             if data is not None:
-                member.link.write(data)
-            shed = member.reader.take_shed()
-            if shed is not None:
-                member.write(Batch(messages=(shed,)))
+                lacked.append(data)
+        if len(lacked) == 1:
+            link.write(lacked[0])
+        elif lacked:
+            link.write_together(lacked)
+        shed = member.reader.take_shed()
+        if shed is not None:
+            self.shed_slow += shed.count
+            member.write(Batch(messages=(shed,)))
 
     def close(self) -> None:
         if self._timer is not None:
@@ -171,6 +183,8 @@ class Broadcast:
         self._frames.append(_Frames(flush))
         if not self._is_passing:
             self._pass()
+        if flush.shed:
+            self._on_shed(flush.shed)
         self._on_flushed()
 
     def _pass(self) -> None:

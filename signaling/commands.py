@@ -156,6 +156,15 @@ class PersonLeft(Command, frozen=True):
     subject: Subject
 
 
+# --- the chat -----------------------------------------------------------------------------------
+
+
+class SetSlowMode(PersonCommand, frozen=True):
+    """`seconds` between two chat messages of one person; 0 ends slow mode."""
+
+    seconds: int
+
+
 # --- questions ----------------------------------------------------------------------------------
 
 
@@ -241,6 +250,7 @@ RoomCommand = (
     | SeatConnectionLost
     | SeatConnectionBack
     | PersonLeft
+    | SetSlowMode
     | Ask
     | AnswerQuestion
     | DismissQuestion
@@ -262,6 +272,7 @@ GRANT_OF: Final[dict[type[Command], str]] = {
     CancelInvite: "manage_stage",
     RemoveGuest: "manage_stage",
     MuteSeat: "manage_stage",
+    SetSlowMode: "manage_stage",
     Ask: "ask",
     AnswerQuestion: "manage_questions",
     DismissQuestion: "manage_questions",

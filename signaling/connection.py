@@ -56,6 +56,7 @@ class Session:
         self._actor = who.as_actor(visit.conn)
         self._outbox: list[DirectMessage] = []
         self._has_left = False
+        self._parts.occupancy.sockets += 1
 
     @property
     def name(self) -> str:
@@ -84,6 +85,7 @@ class Session:
             return False
         self._has_left = True
         self.owner.detach()
+        self._parts.occupancy.sockets -= 1
         self._room.hub.unregister(self)
         return True
 
@@ -113,6 +115,8 @@ class Session:
             await self._handle(message)
         except Refusal as refusal:
             self._parts.refusals[refusal.code] += 1
+            if refusal.lane is not None:
+                self._parts.refused_in[refusal.lane, refusal.reason or refusal.code] += 1
             self.send(
                 p.Error(
                     code=refusal.code,
@@ -121,6 +125,7 @@ class Session:
                     id=key,
                     retry_after_ms=refusal.retry_after_ms,
                     lane=refusal.lane,
+                    reason=refusal.reason,
                 )
             )
 
@@ -176,6 +181,7 @@ class Session:
         | p.LeaveSeat
         | p.RemoveGuest
         | p.MuteSeat
+        | p.SetSlowMode
         | p.StartShow
         | p.EndShow
         | p.PinProduct
@@ -210,6 +216,8 @@ class Session:
                 return c.RemoveGuest(actor, Subject(message.subject))
             case p.MuteSeat():
                 return c.MuteSeat(actor, Subject(message.subject), message.source, message.muted)
+            case p.SetSlowMode():
+                return c.SetSlowMode(actor, message.seconds)
             case p.StartShow():
                 return c.StartShow(actor, ShowId(_new_id()), message.title)
             case p.EndShow():
@@ -241,7 +249,7 @@ class Session:
 
     async def _chat(self, message: p.Chat) -> None:
         self._actor.require("chat")
-        self._admit(Lane.CHAT)
+        await self._admit_chat()
         now_ms = self._parts.clock.now_ms()
         chat = ChatView(
             message_id=_new_id(),
@@ -255,6 +263,22 @@ class Session:
         message_id = await self._parts.store.say(self._room.ref, said, p.ChatSaid(chat=chat))
         self._parts.sink.emit(self.visit.said(MessageId(message_id), len(message.text), now_ms))
         self.send(p.Ack(id=message.id, result={"message_id": message_id}))
+
+    async def _admit_chat(self) -> None:
+        """The person's own limits, then the room's: host and staff pass that one untried."""
+        self._admit(Lane.CHAT)
+        limits, subject, role = self._room.limits, self.who.subject, self.who.role
+        limits.admit_slowly(
+            subject, role, self._room.hub.slow_mode_s, self._parts.clock.monotonic()
+        )
+        if role in ("host", "staff"):
+            return
+        try:
+            # Meanwhile this socket reads nothing else; it is at most one window.
+            await self._room.chat_door.pass_in(subject)
+        except Refusal:
+            limits.unsay(subject)
+            raise
 
     async def _ask(self, message: p.Ask) -> None:
         self._actor.require("ask")

@@ -28,10 +28,13 @@ REFUSALS: Final[dict[str, RefusalKind]] = {
     "too_large": RefusalKind("The message is larger than the limit.", False, 413),
     "empty_text": RefusalKind("The text is empty.", False, 422),
     "rate_limited": RefusalKind("Too many messages; wait a moment.", True, 429),
+    "slow_mode": RefusalKind("Slow mode: wait before you write again.", True, 429),
+    "chat_shed": RefusalKind("Too many people write at once; this was not shown.", True, 429),
     "not_joined": RefusalKind("The first message must be join.", False, 401),
     # the show
     "room_not_found": RefusalKind("There is no such room.", False, 404),
     "room_full": RefusalKind("The room is full; try again later.", True, 503),
+    "server_full": RefusalKind("The server is full; try again later.", True, 503),
     "not_live": RefusalKind("The show is not live.", True, 409),
     "already_live": RefusalKind("The show is live already.", False, 409),
     # the stage
@@ -78,12 +81,15 @@ class Refusal(Exception):
         *,
         retry_after_ms: int | None = None,
         lane: str | None = None,
+        reason: str | None = None,
     ) -> None:
         assert code in REFUSALS, f"unregistered refusal code {code}"
         self.code = code
         self.message = message or REFUSALS[code].message
         self.retry_after_ms = retry_after_ms
         self.lane = lane
+        self.reason = reason
+        """Which limit said no, where there are several: see docs/lanes.md."""
         super().__init__(f"{code}: {self.message}")
 
     @property

@@ -42,6 +42,7 @@ class Asked(Generic[T, R]):
                 refusal.message,
                 retry_after_ms=refusal.retry_after_ms,
                 lane=refusal.lane,
+                reason=refusal.reason,
             )
             self._done.set_exception(copy)
 
@@ -62,19 +63,21 @@ class Gather(Generic[T, R]):
         *,
         max_together: int,
         max_waiting: int,
+        lane: str | None = None,
     ) -> None:
         self._tasks = tasks
         self._name = name
         self._answer_all = answer_all
         self._max_together = max_together
         self._max_waiting = max_waiting
+        self._lane = lane
         self._waiting: list[Asked[T, R]] = []
         self._group: list[Asked[T, R]] = []
         self.is_busy = False
 
     async def ask(self, item: T) -> R:
         if len(self._waiting) >= self._max_waiting:
-            raise Refusal("rate_limited", retry_after_ms=1000)
+            raise Refusal("rate_limited", retry_after_ms=1000, lane=self._lane, reason="queue_full")
         done: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._waiting.append(Asked(item, done))
         if not self.is_busy:

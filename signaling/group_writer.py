@@ -10,12 +10,15 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError, RedisError
 
+from signaling.backlog import ROOM, Backlog
 from signaling.errors import Refusal
+from signaling.lane import Lane
 from signaling.tasks import TaskSet
 
 log = logging.getLogger(__name__)
@@ -45,18 +48,19 @@ class _Waiting(NamedTuple):
 
 
 class GroupWriter:
-    """One pipeline after the other on one store. Replies come in the order of the calls.
+    """One pipeline after the other on one store. Replies come in the order of the calls of a lane.
 
-    The queue holds `max_waiting` commands; a call beyond that is refused with
-    `store_unavailable`. Commands may reach the store twice after a broken connection: callers
-    send only what is harmless twice.
+    What waits is a `Backlog`: a flood of chat delays and fills chat's own part only. A call beyond
+    that is refused with `store_unavailable`. Commands may reach the store twice after a broken
+    connection: callers send only what is harmless twice.
     """
 
-    def __init__(self, redis: Redis, *, max_waiting: int = 20_000, wait_s: float = 4.0) -> None:
+    def __init__(
+        self, redis: Redis, *, room: Mapping[Lane, int] = ROOM, wait_s: float = 4.0
+    ) -> None:
         self._redis = redis
-        self._max_waiting = max_waiting
         self._wait_s = wait_s
-        self._waiting: list[_Waiting] = []
+        self._backlog: Backlog[_Waiting] = Backlog(room)
         self._wake = asyncio.Event()
         self._tasks = TaskSet("group_writer")
 
@@ -65,22 +69,34 @@ class GroupWriter:
 
     async def close(self) -> None:
         await self._tasks.close()
-        self._fail(self._waiting, Refusal("shutting_down"))
-        self._waiting = []
+        self._fail(self._backlog.clear(), Refusal("shutting_down"))
 
-    async def execute(self, *args: Argument) -> Reply:
+    async def execute(self, *args: Argument, lane: Lane = Lane.CONTROL) -> Reply:
         """Run one command. Raises `Refusal` store_unavailable; other replies as they come."""
-        return await self._submit(args, None)
+        return await self._submit(args, None, lane)
 
-    async def run_script(self, script: Script, keys: list[str], args: list[Argument]) -> Reply:
+    async def run_script(
+        self,
+        script: Script,
+        keys: list[str],
+        args: list[Argument],
+        *,
+        lane: Lane = Lane.CONTROL,
+    ) -> Reply:
         """Run a script by its hash, loading it where the store does not know it (any more)."""
-        return await self._submit(("EVALSHA", script.sha, len(keys), *keys, *args), script)
+        return await self._submit(("EVALSHA", script.sha, len(keys), *keys, *args), script, lane)
 
-    def _submit(self, args: tuple[Argument, ...], script: Script | None) -> asyncio.Future[Reply]:
-        if len(self._waiting) >= self._max_waiting:
-            raise Refusal("store_unavailable", retry_after_ms=1000)
+    def _submit(
+        self, args: tuple[Argument, ...], script: Script | None, lane: Lane
+    ) -> asyncio.Future[Reply]:
         done: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(args, script, done))
+        if not self._backlog.push(lane, _Waiting(args, script, done)):
+            raise Refusal(
+                "store_unavailable",
+                retry_after_ms=1000,
+                lane=lane.name.lower(),
+                reason="queue_full",
+            )
         self._wake.set()
         return done
 
@@ -88,8 +104,7 @@ class GroupWriter:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while self._waiting:
-                group, self._waiting = self._waiting[:MAX_GROUP], self._waiting[MAX_GROUP:]
+            while group := self._backlog.take(MAX_GROUP):
                 await self._send_group(group)
 
     async def _send_group(self, group: list[_Waiting]) -> None:

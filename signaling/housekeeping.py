@@ -101,6 +101,8 @@ class Housekeeping:
         busy = [room for room in rooms if len(room.hub)]
         await asyncio.gather(*(self._count_room(room) for room in busy))
         now = self._parts.clock.monotonic()
+        for room in busy:
+            room.hub.tell_chat_rate(room.chat_door.shed, now)
         for room in rooms:
             if not room.is_idle:
                 room.idle_since = None
@@ -126,7 +128,10 @@ class Housekeeping:
     async def _close_idle(self, room: ServedRoom) -> None:
         hub = room.hub
         self.closed_totals.update(
-            frames_out=hub.frames_out, chat_shed=hub.shed_chat, slow_readers=hub.slow_readers
+            frames_out=hub.frames_out,
+            chat_shed=hub.shed_chat,
+            slow_shed=hub.shed_slow,
+            slow_readers=hub.slow_readers,
         )
         self.closed_messages += hub.messages_out
         await self._close_room(room)

@@ -16,6 +16,7 @@ from typing import Final, Literal, Protocol
 from signaling import codec, show
 from signaling.audience import lane_of, person_of, visible_to
 from signaling.broadcast import Broadcast, Member
+from signaling.chat_meter import ChatMeter
 from signaling.close_codes import CloseCode
 from signaling.ids import ConnId, RoomRef, ShowId, Subject
 from signaling.lane import Lane
@@ -23,12 +24,16 @@ from signaling.log_reader import Entry
 from signaling.positions import Position, StreamId
 from signaling.protocol import (
     Batch,
+    ChatRate,
+    ChatSaid,
     Counts,
     LogEvent,
+    MessageShed,
     OutMessage,
     SeatQuality,
     Shed,
     ShowChanged,
+    SlowModeChanged,
 )
 from signaling.room_view import RoomView
 from signaling.tasks import TaskSet
@@ -39,6 +44,7 @@ log = logging.getLogger(__name__)
 
 StreamName = Literal["log", "chat"]
 Place = tuple[StreamId, StreamId]
+SHED_RETRY_MS: Final = 1_000
 MAX_HELD_CHAT: Final = 50
 """Chat held back for one newcomer; older ones are shed and told, as in any flush."""
 
@@ -102,13 +108,20 @@ class Hub:
         self._by_subject: dict[Subject, dict[ConnId, Attendee]] = {}
         self._by_member: dict[Member, Attendee] = {}
         self._joining: dict[ConnId, _Joining] = {}
-        self._public = Broadcast(tasks, on_slow=self._close_slow, on_flushed=self._release_joiners)
+        self._public = Broadcast(
+            tasks,
+            on_slow=self._close_slow,
+            on_flushed=self._release_joiners,
+            on_shed=self._tell_authors,
+        )
         self._staff = Broadcast(tasks, on_slow=self._close_slow, on_flushed=self._release_joiners)
         self.epoch = ""
         self.log_at: StreamId = (0, 0)
         self.chat_at: StreamId = (0, 0)
         self.exists = False
         self.show = ShowView(show_id="", phase="scheduled", title="")
+        self.slow_mode_s = 0
+        self._chat_meter = ChatMeter()
         self.viewers = 0
         self.likes = 0
         self._told_counts: Counts | None = None
@@ -123,11 +136,13 @@ class Hub:
         self.log_at = view.log.position.stream_id
         self.chat_at = view.chat.position.stream_id
         self.show = show.view(view.state.show)
+        self.slow_mode_s = view.state.slow_mode_s
 
     def learn(self, view: RoomView) -> None:
         """Take over that the room was opened after this node began to serve it."""
         if not self.epoch:
             self.exists, self.epoch = view.exists, view.log.position.epoch
+            self.slow_mode_s = view.state.slow_mode_s
 
     @property
     def place(self) -> Place:
@@ -157,6 +172,11 @@ class Hub:
     @property
     def shed_chat(self) -> int:
         return self._public.shed_chat + self._staff.shed_chat
+
+    @property
+    def shed_slow(self) -> int:
+        """Chat that slow readers were not given, once for each of them."""
+        return self._public.shed_slow + self._staff.shed_slow
 
     @property
     def messages_out(self) -> Counter[Lane]:
@@ -250,6 +270,7 @@ class Hub:
                 self.log_at = stream_id
             else:
                 self.chat_at = stream_id
+                self._chat_meter.delivered += 1
             if event is None:
                 # Of a newer version: nobody here understands it, the position moves on.
                 self._advance(Lane.CONTROL if stream == "log" else Lane.CHAT, stream_id)
@@ -269,6 +290,8 @@ class Hub:
                 self.likes = 0
             self.show = event.show
             self.exists = True
+        elif isinstance(event, SlowModeChanged):
+            self.slow_mode_s = event.slow_mode_s
         self._on_event(event)
 
     def _enqueue(self, event: LogEvent, stream_id: StreamId) -> None:
@@ -316,6 +339,35 @@ class Hub:
             for audience in (self._staff, self._public):
                 audience.enqueue(Lane.AMBIENT, counts)
             self.pump()
+
+    # --- chat that is not shown -----------------------------------------------------------------
+
+    def _tell_authors(self, shed: tuple[ChatSaid, ...]) -> None:
+        """A receipt for each message that readers here were not shown, to its author. An author
+        on another node hears of that node's readers."""
+        for said in shed:
+            receipt = MessageShed(
+                message_id=said.chat.message_id,
+                lane="chat",
+                reason="flood",
+                retry_after_ms=SHED_RETRY_MS,
+            )
+            for attendee in self._by_subject.get(Subject(said.chat.subject), {}).values():
+                if attendee.conn not in self._joining:
+                    attendee.member.write(Batch(messages=(receipt,)))
+
+    def tell_chat_rate(self, refused: int, now: float) -> None:
+        """Say how much of the chat is shown; `refused` counts what was not let in so far. Call it
+        once a second."""
+        shown, received = self._chat_meter.read(refused, self._public.shed_chat, now)
+        if not received:
+            return
+        rate = ChatRate(shown=shown, received=received)
+        audiences = (self._staff, self._public) if shown < received else (self._staff,)
+        for audience in audiences:
+            if len(audience):
+                audience.enqueue(Lane.AMBIENT, rate)
+        self.pump()
 
     # --- signals --------------------------------------------------------------------------------
 

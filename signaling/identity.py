@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, Protocol
 
 import msgspec
@@ -53,6 +54,10 @@ class ClientLink(Protocol):
 
     def write(self, frame: bytes) -> None:
         """Send one encoded payload; never blocks, drops silently once closing."""
+        ...
+
+    def write_together(self, frames: Sequence[bytes]) -> None:
+        """As `write` for each of them in turn, at the price of one."""
         ...
 
     def buffered_bytes(self) -> int:

@@ -11,14 +11,14 @@ the log, and the position in the frame is true.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
 from signaling.lane import Lane
-from signaling.protocol import Batch, OutMessage, Shed
+from signaling.protocol import Batch, ChatSaid, OutMessage, Shed
 
 TICK_S: Final[Mapping[Lane, float]] = {
     Lane.CONTROL: 0.0,
@@ -32,7 +32,8 @@ once; 20 and 50 ms are below what a reader notices and turn a flood into 50 and 
 """
 
 MAX_CHAT_PER_FLUSH: Final = 50
-"""Newest kept, the rest is shed and counted: at 20 flushes a second nobody reads even these."""
+"""Beyond it the oldest of whoever says most is shed and counted: at 20 flushes a second nobody
+reads even these."""
 
 MAX_BUFFERED_BYTES: Final = 256 * 1024
 """Unsent bytes of one connection beyond which it is closed as a slow reader: some ten seconds
@@ -53,6 +54,8 @@ class Flush:
     shed_chat: int
     log: str | None
     chat_position: str | None
+    shed: tuple[ChatSaid, ...] = ()
+    """Those messages, for the receipts of their authors."""
 
     def batch(self) -> Batch:
         """The frame for connections that keep up."""
@@ -71,10 +74,10 @@ class Flush:
 class LaneQueue:
     """Waiting messages of one room and audience class, and when the next frame is due.
 
-    Bounds: chat keeps the newest `max_chat` and counts what it sheds; ambient keeps the latest
-    of each type; durable lanes are not bounded here, they leave within 20 ms and were limited on
-    their way in. After any call re-arm one timer with `next_deadline()`; on wake-up pass
-    `max(deadline, loop.time())`.
+    Bounds: chat keeps `max_chat`, of the loudest author the newest, and counts what it sheds;
+    ambient keeps the latest of each type; durable lanes are not bounded here, they leave within
+    20 ms and were limited on their way in. After any call re-arm one timer with
+    `next_deadline()`; on wake-up pass `max(deadline, loop.time())`.
     """
 
     def __init__(
@@ -83,11 +86,14 @@ class LaneQueue:
         self._tick_s = tick_s
         self._durable: dict[Lane, list[OutMessage]] = {lane: [] for lane in Lane if lane.is_durable}
         self._chat: deque[OutMessage] = deque()
+        self._lines: Counter[str] = Counter()
+        """Of each author in `_chat`."""
         self._max_chat = max_chat
         self._ambient: dict[type[OutMessage], OutMessage] = {}
         self._due: dict[Lane, float] = {}
         self._last_flush: dict[Lane, float] = {}
         self._shed_chat = 0
+        self._shed: list[ChatSaid] = []
         self._log: str | None = None
         self._chat_position: str | None = None
 
@@ -99,9 +105,9 @@ class LaneQueue:
             self._durable[lane].append(message)
         elif lane is Lane.CHAT:
             self._chat.append(message)
+            self._lines[_author(message)] += 1
             if len(self._chat) > self._max_chat:
-                self._chat.popleft()
-                self._shed_chat += 1
+                self._shed_one()
         else:
             self._ambient[type(message)] = message
         if position is not None:
@@ -109,6 +115,17 @@ class LaneQueue:
         if lane not in self._due:
             last = self._last_flush.get(lane)
             self._due[lane] = now if last is None else max(now, last + self._tick_s[lane])
+
+    def _shed_one(self) -> None:
+        """The oldest line of whoever has most: a shouter never displaces a quiet person."""
+        most = max(self._lines.values())
+        index = next(i for i, line in enumerate(self._chat) if self._lines[_author(line)] == most)
+        line = self._chat[index]
+        del self._chat[index]
+        self._lines[_author(line)] -= 1
+        self._shed_chat += 1
+        if isinstance(line, ChatSaid):
+            self._shed.append(line)
 
     def advance(self, lane: Lane, position: str) -> None:
         """The stream moved on by something this audience does not see; told with the next flush."""
@@ -137,6 +154,7 @@ class LaneQueue:
             shed_chat=self._shed_chat,
             log=self._log,
             chat_position=self._chat_position,
+            shed=tuple(self._shed),
         )
         self._forget_sent(now)
         return flush
@@ -158,8 +176,14 @@ class LaneQueue:
         for messages in self._durable.values():
             messages.clear()
         self._chat.clear()
+        self._lines.clear()
         self._shed_chat = 0
+        self._shed.clear()
         self._log = self._chat_position = None
+
+
+def _author(message: OutMessage) -> str:
+    return message.chat.subject if isinstance(message, ChatSaid) else ""
 
 
 class Verdict(Enum):

@@ -44,6 +44,15 @@ class TokenBucket:
             return math.inf
         return (cost - self._tokens) / self._allowance.rate_per_s
 
+    def level(self, now: float) -> float:
+        """Tokens that are there."""
+        self._refill(now)
+        return self._tokens
+
+    def give_back(self, cost: float = 1.0) -> None:
+        """Undo a `take`: what it was for did not happen."""
+        self._tokens = min(self._allowance.burst, self._tokens + cost)
+
     def is_full(self, now: float) -> bool:
         """True when forgetting this bucket would change nothing."""
         self._refill(now)
@@ -87,10 +96,27 @@ UPKEEP_ALLOWANCES: Final[Mapping[Upkeep, Allowance]] = {
 STAFF_FACTOR: Final = 5.0
 """Host and staff moderate a whole room: that many times the allowance of a viewer."""
 
+DEFAULT_ROOM_ALLOWANCES: Final[Mapping[Lane, Allowance]] = {
+    Lane.CONTROL: Allowance(1000.0, 10_000.0),
+    Lane.QUESTION: Allowance(50.0, 200.0),
+    Lane.COMMERCE: Allowance(200.0, 1000.0),
+    Lane.AMBIENT: Allowance(2000.0, 10_000.0),
+}
+"""For all viewers and guests of a room on one node together, so that a crowd of made-up people
+cannot fill what the host and staff need too; those are not counted. Control: everybody comes back
+at once after a restart. Questions: more than a whole team can read. Chat is not refused by a
+bucket but chosen fairly (`signaling.chat_gate`)."""
+
 MAX_BUCKETS: Final = 20_000
 """Bound on memory: beyond it the person who was silent longest is forgotten."""
 
-_MAX_RETRY_AFTER_MS: Final = 60_000
+_MAX_WAIT_S: Final = 60.0
+"""Nobody is told to wait longer than a minute; slow mode names its own gap."""
+_STAFF: Final = frozenset({"host", "staff"})
+
+
+def _ms(wait_s: float, most_s: float = _MAX_WAIT_S) -> int:
+    return math.ceil(min(wait_s, most_s) * 1000)
 
 
 class Limits:
@@ -101,24 +127,52 @@ class Limits:
         self,
         allowances: Mapping[Lane, Allowance] = DEFAULT_ALLOWANCES,
         *,
+        room: Mapping[Lane, Allowance] = DEFAULT_ROOM_ALLOWANCES,
         staff_factor: float = STAFF_FACTOR,
         max_buckets: int = MAX_BUCKETS,
     ) -> None:
+        self._room = {lane: TokenBucket(allowance, -math.inf) for lane, allowance in room.items()}
         self._allowances = {**DEFAULT_ALLOWANCES, **allowances}
         self._staff_factor = staff_factor
         self._max_buckets = max_buckets
         self._buckets: OrderedDict[tuple[Subject, Lane | Upkeep], TokenBucket] = OrderedDict()
+        self._said: OrderedDict[Subject, float] = OrderedDict()
+        """When each person last said something while slow mode was on."""
 
     def admit(
         self, subject: Subject, role: Role, lane: Lane | Upkeep, now: float, cost: float = 1.0
     ) -> None:
         """Let one message pass or raise `Refusal("rate_limited")` with `retry_after_ms`; `lane` is
-        named, upkeep is not."""
-        wait_s = self._bucket(subject, role, lane, now).take(now, cost)
+        named, upkeep is not. `reason` is `person` or `room`: whose bucket is empty."""
+        bucket = self._bucket(subject, role, lane, now)
+        name = lane.name.lower() if isinstance(lane, Lane) else None
+        wait_s = bucket.take(now, cost)
         if wait_s > 0:
-            retry_after_ms = min(_MAX_RETRY_AFTER_MS, math.ceil(min(wait_s, 3600.0) * 1000))
-            name = lane.name.lower() if isinstance(lane, Lane) else None
-            raise Refusal("rate_limited", retry_after_ms=retry_after_ms, lane=name)
+            raise Refusal("rate_limited", retry_after_ms=_ms(wait_s), lane=name, reason="person")
+        room = self._room.get(lane) if isinstance(lane, Lane) and role not in _STAFF else None
+        wait_s = 0.0 if room is None else room.take(now, cost)
+        if wait_s > 0:
+            bucket.give_back(cost)
+            raise Refusal("rate_limited", retry_after_ms=_ms(wait_s), lane=name, reason="room")
+
+    def admit_slowly(self, subject: Subject, role: Role, gap_s: int, now: float) -> None:
+        """Slow mode: let a chat message pass `gap_s` after the person's last one, or raise
+        `Refusal("slow_mode")` with `retry_after_ms`. Host and staff are free of it."""
+        if gap_s <= 0 or role in _STAFF:
+            return
+        wait_s = self._said.get(subject, -math.inf) + gap_s - now
+        if wait_s > 0:
+            raise Refusal(
+                "slow_mode", retry_after_ms=_ms(wait_s, gap_s), lane="chat", reason="slow_mode"
+            )
+        self._said[subject] = now
+        self._said.move_to_end(subject)
+        if len(self._said) > self._max_buckets:
+            self._said.popitem(last=False)
+
+    def unsay(self, subject: Subject) -> None:
+        """What slow mode let pass was shed after all: it costs its author no wait."""
+        self._said.pop(subject, None)
 
     def forget_idle(self, now: float) -> int:
         """Drop buckets that are full again; returns how many. Call it now and then."""
@@ -145,7 +199,7 @@ class Limits:
         if isinstance(lane, Upkeep):
             return UPKEEP_ALLOWANCES[lane]
         allowance = self._allowances[lane]
-        if role in ("host", "staff"):
+        if role in _STAFF:
             factor = self._staff_factor
             return Allowance(allowance.rate_per_s * factor, allowance.burst * factor)
         return allowance

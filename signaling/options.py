@@ -25,13 +25,20 @@ class RoomOptions(msgspec.Struct, frozen=True, kw_only=True):
     seat_grace_ms: int = 15_000
     """A guest who is not heard keeps the seat so long; a lost socket keeps its transports."""
     host_grace_ms: int = 60_000
+    slow_mode_s: int = 0
+    """Seconds between two chat messages of one person."""
     max_viewers: int = 5_000
+    """Viewers of one room."""
+    max_viewers_node: int = 20_000
+    """Sockets of one node, all rooms together; host and staff still come in beyond it."""
     max_rooms: int = 10_000
     """Rooms served by one node at once: bounds what made-up room names can cost."""
     slots_audio: int = 4
     slots_video: int = 4
     chat_per_s: float = 2.0
     chat_burst: float = 5.0
+    chat_room_per_s: float = 300.0
+    """Of all viewers of a room on one node together."""
     ask_per_min: float = 10.0
     ask_burst: float = 3.0
     policy: CodecPolicy = CodecPolicy()
@@ -53,7 +60,13 @@ class RoomOptions(msgspec.Struct, frozen=True, kw_only=True):
             invite_timeout_ms=self.invite_timeout_ms,
             seat_grace_ms=self.seat_grace_ms,
             host_grace_ms=self.host_grace_ms,
+            slow_mode_s=self.slow_mode_s,
         )
+
+    @property
+    def room_chat(self) -> Allowance:
+        """Half a second's worth at once: a greeting of everybody is shown, a flood is not."""
+        return Allowance(self.chat_room_per_s, max(2.0, self.chat_room_per_s / 2))
 
     @property
     def allowances(self) -> Mapping[Lane, Allowance]:

@@ -176,6 +176,13 @@ class MuteSeat(ClientMessage, frozen=True, tag="mute_seat"):
     muted: bool
 
 
+class SetSlowMode(ClientMessage, frozen=True, tag="set_slow_mode"):
+    """Host or staff: seconds between two chat messages of one person; 0 ends slow mode."""
+
+    id: MessageKey
+    seconds: Annotated[int, msgspec.Meta(ge=0, le=600)]
+
+
 class StartShow(ClientMessage, frozen=True, tag="start_show"):
     """Host: a new show begins (publishing as host does the same)."""
 
@@ -326,6 +333,7 @@ InMessage = (
     | LeaveSeat
     | RemoveGuest
     | MuteSeat
+    | SetSlowMode
     | StartShow
     | EndShow
     | PinProduct
@@ -455,6 +463,14 @@ class OrderPlaced(RoomEvent, frozen=True, tag="order_placed"):
     at_ms: int
 
 
+class SlowModeChanged(RoomEvent, frozen=True, tag="slow_mode_changed"):
+    """Seconds between two chat messages of one person from now on; 0: slow mode is over.
+    `by` is a display name."""
+
+    slow_mode_s: int
+    by: str
+
+
 class ChatSaid(RoomEvent, frozen=True, tag="chat_said"):
     """Kept in the chat stream; audience: everybody."""
 
@@ -478,6 +494,7 @@ LogEvent = (
     | ProductPinned
     | ProductUnpinned
     | OrderPlaced
+    | SlowModeChanged
     | ChatSaid
 )
 
@@ -522,6 +539,8 @@ class Welcome(ServerMessage, frozen=True, tag="welcome"):
     likes: int
     ice_servers: tuple[IceServer, ...] = ()
     shelf: ShelfView = ShelfView()
+    slow_mode_s: int = 0
+    """Seconds between two chat messages of one person; 0: no slow mode."""
 
 
 class TokenRenewed(ServerMessage, frozen=True, tag="token_renewed"):
@@ -539,7 +558,8 @@ class Ack(ServerMessage, frozen=True, tag="ack"):
 
 
 class Error(ServerMessage, frozen=True, tag="error"):
-    """The one error shape (DESIGN 7.10); codes are listed in `signaling.errors`."""
+    """The one error shape (DESIGN 7.10); codes are listed in `signaling.errors`. With `lane` it
+    is the receipt of a message that was not let in: `reason` says which limit it met."""
 
     code: str
     message: str
@@ -547,6 +567,7 @@ class Error(ServerMessage, frozen=True, tag="error"):
     id: str | None = None
     retry_after_ms: int | None = None
     lane: str | None = None
+    reason: str | None = None
 
 
 class SdpAnswer(ServerMessage, frozen=True, tag="sdp_answer"):
@@ -627,6 +648,24 @@ class Shed(ServerMessage, frozen=True, tag="shed"):
     reason: Literal["slow_reader", "flood"]
 
 
+class MessageShed(ServerMessage, frozen=True, tag="message_shed"):
+    """To the author alone: your message `message_id` was acknowledged, but more was said than a
+    room can read, and readers of this server were not shown it. Say it again later."""
+
+    message_id: str
+    lane: str
+    reason: Literal["flood"]
+    retry_after_ms: int
+
+
+class ChatRate(ServerMessage, frozen=True, tag="chat_rate"):
+    """Chat messages a second, here: what is shown of what was received. To host and staff each
+    second in which somebody wrote, to everybody only while not everything is shown."""
+
+    shown: int
+    received: int
+
+
 class Profile(ServerMessage, frozen=True, tag="profile"):
     id: str
     profile: ProfileView
@@ -652,6 +691,8 @@ DirectMessage = (
     | Counts
     | SeatQuality
     | Shed
+    | MessageShed
+    | ChatRate
     | Profile
     | Pong
 )
@@ -673,6 +714,7 @@ OutMessage = (
     | ProductPinned
     | ProductUnpinned
     | OrderPlaced
+    | SlowModeChanged
     | ChatSaid
     | Welcome
     | TokenRenewed
@@ -688,6 +730,8 @@ OutMessage = (
     | Counts
     | SeatQuality
     | Shed
+    | MessageShed
+    | ChatRate
     | Profile
     | Pong
 )

@@ -14,8 +14,9 @@ from typing import Final
 
 import msgspec
 
+from signaling import chat_rules, questions, shelf, show, stage
 from signaling import commands as c
-from signaling import questions, shelf, show, stage
+from signaling.chat_rules import ChatRules
 from signaling.errors import Refusal
 from signaling.ids import Subject
 from signaling.protocol import LogEvent
@@ -51,6 +52,12 @@ class RoomState(msgspec.Struct, frozen=True):
     stage: StageState = StageState()
     questions: QuestionsState = QuestionsState()
     shelf: ShelfState = ShelfState()
+    chat: ChatRules = ChatRules()
+
+    @property
+    def slow_mode_s(self) -> int:
+        """As `signaling.chat_rules.slow_mode_s` has it."""
+        return chat_rules.slow_mode_s(self.chat, self.rules)
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -149,7 +156,7 @@ def _settle_deadlines(state: RoomState, now_ms: int) -> tuple[RoomState, tuple[L
 def _dispatch(
     state: RoomState, command: c.RoomCommand, now_ms: int
 ) -> tuple[RoomState, tuple[LogEvent, ...]]:
-    """Offer the command to each fold in turn: show, stage, questions, shelf."""
+    """Offer the command to each fold in turn: show, stage, questions, shelf, chat."""
     if state.show.phase in _NOT_LIVE_IN.get(type(command), ()):
         raise Refusal("not_live")
     events: list[LogEvent] = []
@@ -160,9 +167,15 @@ def _dispatch(
             state.questions, part, now_ms, state.show.show_id
         )
         new_shelf, shelf_events = shelf.apply(state.shelf, part, now_ms, state.show.is_running)
-        events += (*show_events, *stage_events, *question_events, *shelf_events)
+        new_chat, chat_events = chat_rules.apply(state.chat, part, state.rules)
+        events += (*show_events, *stage_events, *question_events, *shelf_events, *chat_events)
         state = msgspec.structs.replace(
-            state, show=new_show, stage=new_stage, questions=new_questions, shelf=new_shelf
+            state,
+            show=new_show,
+            stage=new_stage,
+            questions=new_questions,
+            shelf=new_shelf,
+            chat=new_chat,
         )
     return state, tuple(events)
 

@@ -26,6 +26,7 @@ from signaling.errors import Refusal
 from signaling.gather import Asked, Gather
 from signaling.group_writer import GroupWriter, Reply, Script
 from signaling.ids import MessageId, RoomRef, ShowId, Subject
+from signaling.lane import Lane
 from signaling.positions import START, StreamId, parse_stream_id
 from signaling.protocol import ChatSaid
 from signaling.room_state import Outcome, RoomState
@@ -134,6 +135,7 @@ class _Room:
             lambda group: store._say_group(self, group),
             max_together=MAX_TOGETHER,
             max_waiting=MAX_WAITING,
+            lane="chat",
         )
         self.views: Gather[None, RoomView] = Gather(
             tasks,
@@ -256,7 +258,8 @@ class RoomStore:
 
     async def add_likes(self, ref: RoomRef, show_id: ShowId, count: int) -> int:
         """Count likes of a show; returns the new sum."""
-        return int(await self._writer.execute("HINCRBY", RoomKeys(*ref).likes, show_id, count))
+        key = RoomKeys(*ref).likes
+        return int(await self._writer.execute("HINCRBY", key, show_id, count, lane=Lane.AMBIENT))
 
     async def likes(self, ref: RoomRef, show_id: ShowId) -> int:
         """Likes of a show so far."""
@@ -378,7 +381,7 @@ class RoomStore:
             message, said = asked.item
             keys.append(_said_key(room, message))
             arguments += (said.chat.message_id, codec.encode_event(said))
-        reply = await self._writer.run_script(_SAY, keys, arguments)
+        reply = await self._writer.run_script(_SAY, keys, arguments, lane=Lane.CHAT)
         if reply == b"no_room":
             raise Refusal("room_not_found", "Nobody has opened this room yet.")
         for asked, message_id in zip(group, reply, strict=True):

@@ -25,3 +25,5 @@ class RoomRules(msgspec.Struct, frozen=True):
     invite_timeout_ms: int = 30_000
     seat_grace_ms: int = 15_000
     host_grace_ms: int = 60_000
+    slow_mode_s: int = 0
+    """Seconds between two chat messages of one person, until host or staff set another."""

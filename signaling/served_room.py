@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import math
 import secrets
 from collections import Counter
 from typing import Final, NamedTuple
 
 from signaling import commands as c
+from signaling.chat_door import ChatDoor
 from signaling.clock import Clock
 from signaling.close_codes import CloseCode
 from signaling.desk import Desk
@@ -44,6 +46,15 @@ SAID_GOODBYE: Final = "client_closed"
 the grace all the same, as a page that reconnects by hand also says goodbye."""
 
 
+class Occupancy:
+    """How many sockets have joined rooms of this node."""
+
+    __slots__ = ("sockets",)
+
+    def __init__(self) -> None:
+        self.sockets = 0
+
+
 class Parts(NamedTuple):
     """What all rooms of a node share. `node` is unique to this run of the server."""
 
@@ -59,6 +70,9 @@ class Parts(NamedTuple):
     node: str
     refusals: Counter[str]
     """What sessions were refused, by code."""
+    refused_in: Counter[tuple[str, str]]
+    """Messages of a lane that were refused, by lane and reason."""
+    occupancy: Occupancy
     figures: MediaFigures
 
 
@@ -71,6 +85,7 @@ class ServedRoom:
         self._keys = RoomKeys(*ref)
         self._tasks = TaskSet(f"room.{ref.room}")
         self.limits = Limits(parts.options.allowances)
+        self.chat_door = ChatDoor(parts.options.room_chat, -math.inf)
         self.hub = Hub(ref, self._tasks, on_event=self._on_event)
         uplinks = Uplinks()
         self.reporter = SeatReporter(
@@ -127,6 +142,7 @@ class ServedRoom:
         """Stop following; the visits were ended by `end_all`."""
         self._is_closing = True
         self.parts.reader.unfollow(self._keys.log, self._keys.chat)
+        self.chat_door.close()
         self.hub.close()
         await self._tasks.close()
 

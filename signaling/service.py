@@ -29,6 +29,7 @@ from signaling.engagement import EngagementSink
 from signaling.errors import Refusal
 from signaling.group_writer import GroupWriter
 from signaling.housekeeping import Housekeeping
+from signaling.hub import Hub
 from signaling.identity import ClientLink, Identity
 from signaling.ids import RoomId, RoomRef, ShopId
 from signaling.lane import Lane
@@ -43,7 +44,7 @@ from signaling.profiles import ProfileSource
 from signaling.protocol import Join
 from signaling.room_index import RoomIndex, RoomSummary
 from signaling.room_store import RoomStore
-from signaling.served_room import Parts, ServedRoom
+from signaling.served_room import Occupancy, Parts, ServedRoom
 from signaling.shelves import Shelves
 from signaling.sweeper import Sweeper
 from signaling.views import IceServer
@@ -96,7 +97,10 @@ class ServiceStats(msgspec.Struct, frozen=True, kw_only=True):
     refusals: dict[str, int]
     """Messages of joined sockets that were refused, by code."""
     frames_out: int
-    chat_shed: int
+    refused_in: dict[tuple[str, str], int]
+    """Messages that were not let in, by lane and reason; their authors were told."""
+    shed: dict[tuple[str, str], int]
+    """Messages that readers were not given, by lane and reason."""
     slow_readers: int
 
 
@@ -139,6 +143,8 @@ class RoomService:
             options=options,
             node=node,
             refusals=Counter(),
+            refused_in=Counter(),
+            occupancy=Occupancy(),
             figures=MediaFigures(),
         )
         self._rooms: dict[RoomRef, ServedRoom] = {}
@@ -191,7 +197,7 @@ class RoomService:
     async def join(self, who: Identity, join: Join, link: ClientLink) -> Session:
         """Let a verified person in; the welcome is written to `link` before this returns.
 
-        Raises `Refusal`: room_full, store_unavailable, shutting_down.
+        Raises `Refusal`: room_full, server_full, store_unavailable, shutting_down.
         """
         async with self._served(who.ref) as room:
             return await admission.join(room, who, join, link)
@@ -210,10 +216,13 @@ class RoomService:
         return self._open_session(who, answered, "publish")
 
     async def whep_play(self, who: Identity, sdp: str) -> MediaSession:
-        """Play the stage. Raises `Refusal`: not_live (with retry_after_ms), room_full, media's."""
+        """Play the stage. Raises `Refusal`: not_live (with retry_after_ms), room_full, server_full,
+        media's."""
         async with self._served(who.ref) as room:
             if room.stage.peers >= 2 * self._options.max_viewers:
                 raise Refusal("room_full", retry_after_ms=admission.ROOM_FULL_RETRY_MS)
+            if self._transports() >= 2 * self._options.max_viewers_node:
+                raise Refusal("server_full", retry_after_ms=admission.ROOM_FULL_RETRY_MS)
             answered = await room.stage.play(MediaOwner(who), sdp, is_running=room.hub.is_running)
         return self._open_session(who, answered, "play")
 
@@ -299,13 +308,25 @@ class RoomService:
         return ServiceStats(
             rooms=len(self._rooms),
             sockets=sockets,
-            peers=sum(room.stage.peers for room in self._rooms.values()),
+            peers=self._transports(),
             messages_out=self._messages_out(),
             refusals=dict(self._parts.refusals),
             frames_out=totals["frames_out"] + sum(hub.frames_out for hub in hubs),
-            chat_shed=totals["chat_shed"] + sum(hub.shed_chat for hub in hubs),
+            refused_in=dict(self._parts.refused_in),
+            shed=self._shed(hubs),
             slow_readers=totals["slow_readers"] + sum(hub.slow_readers for hub in hubs),
         )
+
+    def _transports(self) -> int:
+        return sum(room.stage.peers for room in self._rooms.values())
+
+    def _shed(self, hubs: list[Hub]) -> dict[tuple[str, str], int]:
+        """Of chat that was let in, what readers were not given."""
+        totals = self._housekeeping.closed_totals
+        return {
+            ("chat", "flood"): totals["chat_shed"] + sum(hub.shed_chat for hub in hubs),
+            ("chat", "slow_reader"): totals["slow_shed"] + sum(hub.shed_slow for hub in hubs),
+        }
 
     def _messages_out(self) -> dict[str, int]:
         sums = Counter(self._housekeeping.closed_messages)

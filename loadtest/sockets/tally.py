@@ -25,6 +25,7 @@ LANE_OF: Final[dict[str, Lane]] = {
     "question_answered": "question",
     "question_dismissed": "question",
     "counts": "ambient",
+    "chat_rate": "ambient",
 }
 """Everything else is of the stage, of the show, or a reply: control (docs/protocol.md, "Lanes")."""
 REPLIES: Final = frozenset(
@@ -52,7 +53,7 @@ class Tally(NamedTuple):
     """What a frame holds."""
 
     lanes: tuple[tuple[Lane, int], ...]
-    """Messages by lane. `shed` is none: it tells of messages that were not delivered."""
+    """Messages by lane. `shed` and `message_shed` are none: they tell of what was not delivered."""
     kinds: frozenset[str]
     log: str | None = None
     """The position of the room log after this frame; None when the frame does not say."""
@@ -135,6 +136,6 @@ class Tallies:
 def _by_lane(kinds: Mapping[str, int]) -> tuple[tuple[Lane, int], ...]:
     lanes: Counter[Lane] = Counter()
     for kind, count in kinds.items():
-        if kind != "shed":
+        if kind not in ("shed", "message_shed"):
             lanes[LANE_OF.get(kind, "control")] += count
     return tuple(lanes.items())

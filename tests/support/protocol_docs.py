@@ -103,7 +103,7 @@ def _close_codes() -> str:
 
 def _lanes() -> str:
     loses = {
-        Lane.CHAT: f"oldest beyond {MAX_CHAT_PER_FLUSH} a flush; all of it for slow readers",
+        Lane.CHAT: f"oldest of the loudest beyond {MAX_CHAT_PER_FLUSH} a flush; slow readers: all",
         Lane.AMBIENT: "everything but the latest of each type",
     }
     rows = []

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable
-from typing import Any, Literal, Self
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Literal, Self
 
 import msgspec
 from redis.asyncio import Redis
@@ -62,6 +62,7 @@ class RecordingLink:
         self.messages: list[Said] = []
         self.closed: CloseCode | None = None
         self.unsent_bytes = 0
+        self.writes = 0
         self._changed = asyncio.Event()
 
     def write(self, frame: bytes) -> None:
@@ -69,9 +70,15 @@ class RecordingLink:
             return
         decode = msgspec.json.decode if self.encoding == "json" else msgspec.msgpack.decode
         batch = decode(frame)
+        self.writes += 1
         self.batches.append(batch)
         self.messages += batch["messages"]
         self._changed.set()
+
+    def write_together(self, frames: Sequence[bytes]) -> None:
+        for frame in frames:
+            self.write(frame)
+        self.writes -= len(frames) - 1
 
     def buffered_bytes(self) -> int:
         return self.unsent_bytes
@@ -192,6 +199,11 @@ class Person:
         await self.session.leave(reason)
 
 
+GENEROUS: Final = RoomOptions(
+    chat_burst=10_000, chat_per_s=10_000, chat_room_per_s=100_000, ask_burst=10_000
+)
+
+
 class Node:
     """One server process, as far as rooms are concerned."""
 
@@ -209,7 +221,7 @@ class Node:
             media=self.media,
             sink=self.sink,
             profiles=EmptyProfiles(),
-            options=options or RoomOptions(chat_burst=10_000, chat_per_s=10_000, ask_burst=10_000),
+            options=options or GENEROUS,
             node=secrets.token_hex(4),
             clock=self.clock,
         )

@@ -31,6 +31,7 @@ SHELLS = {
     "media/worker.py",
     "signaling/admission.py",
     "signaling/broadcast.py",
+    "signaling/chat_door.py",
     "signaling/clock.py",
     "signaling/connection.py",
     "signaling/downlinks.py",

@@ -59,6 +59,9 @@ export function connect(options) {
  * - `peer` {peer_id, state, reason}: how the server sees a transport
  * - `token` {token, expiresMs}: keep it to come back with
  * - `shed` {lane, count, reason}: messages that did not reach you
+ * - `message_shed` {message_id, lane, reason, retry_after_ms}: others were not shown your message
+ * - `chat_rate` {shown, received}: chat messages a second; to viewers only while some are not shown
+ * - `slow_mode` {state}: `state.slowModeS` changed
  * - `refused` LianmaiError: a refusal that answers no command
  * - `message` Message: everything, also types this version does not know
  */
@@ -223,6 +226,11 @@ export class Room extends EventTarget {
     return this.#command({ type: 'mute_seat', subject, source, muted });
   }
 
+  /** Staff: seconds between two chat messages of one person; 0 ends slow mode. @param {number} seconds */
+  setSlowMode(seconds) {
+    return this.#command({ type: 'set_slow_mode', seconds });
+  }
+
   /** @param {string} [title] */
   startShow(title) {
     return this.#command({ type: 'start_show', ...(title && { title }) });
@@ -322,6 +330,12 @@ export class Room extends EventTarget {
         break;
       case 'shed':
         this.#emit('shed', message);
+        break;
+      case 'message_shed':
+        this.#emit('message_shed', message);
+        break;
+      case 'chat_rate':
+        this.#emit('chat_rate', { shown: message.shown, received: message.received });
         break;
       case 'seat_quality':
         this.#emit('seat_quality', { seats: message.seats });

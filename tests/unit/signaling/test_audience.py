@@ -29,6 +29,7 @@ from signaling.protocol import (
     SeatLeft,
     SeatTaken,
     ShowChanged,
+    SlowModeChanged,
 )
 from signaling.views import (
     ChatView,
@@ -53,6 +54,7 @@ PUBLIC: list[LogEvent] = [
     ProductPinned(product=PRODUCT),
     ProductUnpinned(sku="p"),
     OrderPlaced(name="A**", sku="p", title="P", qty=1, at_ms=1),
+    SlowModeChanged(slow_mode_s=10, by="H"),
     ChatSaid(
         chat=ChatView(message_id="m", subject="ann", name="A", role="viewer", text="x", at_ms=1)
     ),

@@ -100,6 +100,19 @@ async def test_a_big_hall_is_written_in_slices_and_in_order() -> None:
     await hall.tasks.close()
 
 
+async def test_what_becomes_urgent_in_a_pass_costs_those_not_reached_no_further_write() -> None:
+    hall = Hall(SLICE + 1)
+    hall.say("x")
+    await asyncio.sleep(0)
+    assert (hall.links[0].writes, hall.links[-1].writes) == (1, 0)
+    hall.do(1)
+    await hall.links[0].until_count("seat_left", 1)
+    assert (hall.links[0].writes, hall.links[-1].writes) == (2, 1)
+    for link in (hall.links[0], hall.links[-1]):
+        assert [m["type"] for m in link.messages] == ["chat_said", "seat_left"]
+    await hall.tasks.close()
+
+
 async def test_who_comes_in_a_pass_gets_nothing_older_and_who_goes_nothing_newer() -> None:
     hall = Hall(SLICE + 1)
     hall.do(1)

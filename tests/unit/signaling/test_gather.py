@@ -19,7 +19,11 @@ class Desk:
         self.may_answer = asyncio.Event()
         self.error: Exception | None = None
         self.gather: Gather[int, int] = Gather(
-            tasks, "test", self._answer, **{"max_together": 10, "max_waiting": 100, **bounds}
+            tasks,
+            "test",
+            self._answer,
+            max_together=bounds.get("max_together", 10),
+            max_waiting=bounds.get("max_waiting", 100),
         )
 
     async def _answer(self, group: list[Asked[int, int]]) -> None:

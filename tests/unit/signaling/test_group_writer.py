@@ -8,6 +8,7 @@ from redis.asyncio import Redis
 
 from signaling.errors import Refusal
 from signaling.group_writer import GroupWriter, Script
+from signaling.lane import Lane
 from tests.support.store import StoreProcess
 
 
@@ -52,7 +53,7 @@ async def test_a_store_that_forgot_its_scripts_is_told_again(
 
 
 async def test_a_full_queue_refuses(redis_client: Redis) -> None:
-    writer = GroupWriter(redis_client, max_waiting=1)
+    writer = GroupWriter(redis_client, room=dict.fromkeys(Lane, 1))
     waiting = asyncio.ensure_future(writer.execute("PING"))
     await asyncio.sleep(0)
     with pytest.raises(Refusal) as refused:

@@ -18,10 +18,15 @@ def question(name: str) -> OutMessage:
     return QuestionDismissed(question_id=name, subject="s")
 
 
-def chat(number: int) -> OutMessage:
+def chat(number: int, subject: str = "s") -> ChatSaid:
     return ChatSaid(
         chat=ChatView(
-            message_id=f"m{number}", subject="s", name="n", role="viewer", text="x", at_ms=number
+            message_id=f"m{number}",
+            subject=subject,
+            name="n",
+            role="viewer",
+            text="x",
+            at_ms=number,
         )
     )
 
@@ -136,6 +141,22 @@ def test_a_flood_sheds_the_oldest_chat_counts_it_and_says_so() -> None:
     assert flush.batch().messages[-1] == Shed(lane="chat", count=7, reason="flood")
     queue.enqueue(Lane.CHAT, chat(10), 20.0)
     assert take(queue, 20.0).shed_chat == 0
+
+
+def test_a_flood_sheds_of_the_loudest_first_and_names_what_it_shed() -> None:
+    queue = LaneQueue(max_chat=3)
+    queue.enqueue(Lane.CHAT, chat(0, "quiet"), 10.0)
+    for number in range(1, 6):
+        queue.enqueue(Lane.CHAT, chat(number, "shout"), 10.0)
+    flush = take(queue, 10.0)
+    assert flush.chat == (chat(0, "quiet"), chat(4, "shout"), chat(5, "shout"))
+    assert flush.shed == (chat(1, "shout"), chat(2, "shout"), chat(3, "shout"))
+    assert take_after(queue, 20.0).shed == ()
+
+
+def take_after(queue: LaneQueue, now: float) -> Flush:
+    queue.enqueue(Lane.CHAT, chat(9), now)
+    return take(queue, now)
 
 
 def test_durable_lanes_lose_nothing() -> None:

@@ -123,3 +123,29 @@ def test_memory_is_bounded() -> None:
     for number in range(100):
         limits.admit(Subject(f"s{number}"), "viewer", Lane.CHAT, 0.0)
     assert len(limits) == 10
+
+
+def test_a_room_has_a_bucket_for_all_its_viewers_and_costs_the_refused_nothing() -> None:
+    limits = Limits(room={Lane.QUESTION: Allowance(1.0, 2.0)})
+    assert admitted(limits, ANN, Lane.QUESTION, 0.0, 2) == 2
+    with pytest.raises(Refusal) as refused:
+        limits.admit(BEN, "viewer", Lane.QUESTION, 0.0)
+    told = refused.value
+    assert (told.code, told.lane, told.reason) == ("rate_limited", "question", "room")
+    assert told.retry_after_ms == 1000
+    limits.admit(BEN, "staff", Lane.QUESTION, 0.0)
+    assert admitted(limits, BEN, Lane.QUESTION, 9.0, 2) == 2, "BEN's own bucket is still full"
+
+
+def test_slow_mode_keeps_a_gap_and_says_how_long_is_left() -> None:
+    limits = Limits()
+    limits.admit_slowly(ANN, "viewer", 90, 100.0)
+    with pytest.raises(Refusal) as refused:
+        limits.admit_slowly(ANN, "viewer", 90, 110.0)
+    told = refused.value
+    assert (told.code, told.lane, told.retry_after_ms) == ("slow_mode", "chat", 80_000)
+    limits.admit_slowly(BEN, "viewer", 90, 110.0)
+    limits.admit_slowly(ANN, "host", 90, 110.0)
+    limits.admit_slowly(ANN, "viewer", 90, 190.0)
+    limits.unsay(ANN)
+    limits.admit_slowly(ANN, "viewer", 90, 190.0)

@@ -14,7 +14,7 @@ from signaling.errors import Refusal
 from signaling.ids import RoomId, ShopId
 from signaling.options import RoomOptions
 from signaling.turn import TurnServers
-from tests.support.rooms import Node, Person
+from tests.support.rooms import Node, Person, RecordingLink
 
 _keys = (f"k{n}" for n in itertools.count())
 
@@ -341,6 +341,81 @@ async def test_too_fast_is_refused_with_a_time(store_url: str, shop: ShopId, roo
         assert [r["type"] for r in replies] == ["ack", "ack", "error"]
         assert (replies[2]["code"], replies[2]["lane"]) == ("rate_limited", "chat")
         assert 0 < replies[2]["retry_after_ms"] <= 1000
+
+
+async def test_slow_mode_is_told_kept_and_shown(store_url: str, shop: ShopId, room: RoomId) -> None:
+    async with Node(store_url, shop, room) as node:
+        host = await node.join("hugo", "host")
+        ann = await node.join("ann")
+        await host.ok(p.SetSlowMode(key(), 30))
+        assert (await ann.link.next("slow_mode_changed"))["slow_mode_s"] == 30
+        replies = [await ann.say(p.Chat(key(), "x")) for _ in range(2)]
+        assert [r["type"] for r in replies] == ["ack", "error"]
+        assert (replies[1]["code"], replies[1]["reason"]) == ("slow_mode", "slow_mode")
+        assert 25_000 < replies[1]["retry_after_ms"] <= 30_000
+        await host.ok(p.Chat(key(), "staff are free of it"))
+        assert (await node.join("bob")).welcome["slow_mode_s"] == 30
+        assert node.service.stats().refused_in == {("chat", "slow_mode"): 1}
+
+
+async def test_who_is_not_heard_in_a_flood_is_told_and_consoles_see_the_rate(
+    store_url: str, shop: ShopId, room: RoomId
+) -> None:
+    options = RoomOptions(chat_per_s=1000, chat_burst=1000, chat_room_per_s=10)
+    async with Node(store_url, shop, room, options) as node:
+        host = await node.join("hugo", "host")
+        people = [await node.join(f"p{n}") for n in range(20)]
+        replies = await asyncio.gather(*(who.say(p.Chat(key(), "x")) for who in people))
+        shed = [reply for reply in replies if reply["type"] == "error"]
+        assert {(r["code"], r["lane"], r["reason"]) for r in shed} == {
+            ("chat_shed", "chat", "flood")
+        }
+        assert all(reply["retry_after_ms"] > 0 for reply in shed)
+        shown = len(replies) - len(shed)
+        assert 2 <= shown <= 5
+        assert node.service.stats().refused_in == {("chat", "flood"): len(shed)}
+        await host.ok(p.Chat(key(), "host and staff are always heard"))
+        rate = await host.link.next("chat_rate")
+        assert rate["received"] > rate["shown"]
+
+
+async def test_who_was_acknowledged_and_then_not_shown_gets_a_receipt(
+    store_url: str, shop: ShopId, room: RoomId
+) -> None:
+    async with Node(store_url, shop, room) as node:
+        await node.join("hugo", "host")
+        people = [await node.join(f"p{n}") for n in range(80)]
+        replies = await asyncio.gather(*(who.say(p.Chat(key(), "x")) for who in people))
+        made = {
+            who: reply["result"]["message_id"] for who, reply in zip(people, replies, strict=True)
+        }
+        quick = people[0].link
+        await quick.until(lambda: count(quick) == 80)
+        receipts = [one for who in people for one in who.link.of("message_shed")]
+        assert len(receipts) == sum(one["count"] for one in quick.of("shed"))
+        for who in people:
+            assert all(one["message_id"] == made[who] for one in who.link.of("message_shed"))
+        assert node.service.stats().shed["chat", "flood"] >= len(receipts)
+
+
+def count(link: RecordingLink) -> int:
+    """Chat that arrived or that was told to be shed."""
+    return len(link.of("chat_said")) + sum(int(one["count"]) for one in link.of("shed"))
+
+
+async def test_a_full_server_takes_staff_only(store_url: str, shop: ShopId, room: RoomId) -> None:
+    async with Node(store_url, shop, room, RoomOptions(max_viewers_node=2)) as node:
+        ann = await node.join("ann")
+        await node.join("bob")
+        with pytest.raises(Refusal) as refused:
+            await node.join("cat")
+        assert (refused.value.code, refused.value.http) == ("server_full", 503)
+        assert refused.value.retry_after_ms
+        await node.join("hugo", "host")
+        await ann.session.leave("client_closed")
+        with pytest.raises(Refusal):
+            await node.join("cat")
+        await node.join("ann", conn=ann.welcome["conn"])
 
 
 async def test_a_full_room_takes_staff_only(store_url: str, shop: ShopId, room: RoomId) -> None:

@@ -1,4 +1,5 @@
 /** The console of host and staff: stage, questions, mic requests, chat. */
+import { mountChatFlow } from '../console/chat-flow.js';
 import { openPerson } from '../console/person-dialog.js';
 import { Profiles } from '../console/profiles.js';
 import { QuestionBoard } from '../console/question-board.js';
@@ -52,6 +53,7 @@ function build(room) {
   room.addEventListener('chat', ({ detail }) => (detail.isReset ? chat.reset(detail.added) : chat.add(detail.added)));
   room.addEventListener('shed', ({ detail }) => detail.lane === 'chat' && chat.note('chat.shed', { n: detail.count }));
   mountChatForm({ form: byId('chat-form'), input: byId('chat-input') }, room);
+  mountChatFlow(byId('chat-head'), room);
   mountFigures(room, bars);
   // Before the show a host looks at the camera, during it at the questions.
   choosePanel(room.state.show.phase === 'live' ? 'questions' : 'stage');

@@ -27,6 +27,7 @@ async function start() {
   const chat = new ChatList(byId('chat'));
   room.addEventListener('chat', ({ detail }) => (detail.isReset ? chat.reset(detail.added) : chat.add(detail.added)));
   room.addEventListener('shed', ({ detail }) => detail.lane === 'chat' && chat.note('chat.shed', { n: detail.count }));
+  room.addEventListener('message_shed', () => chat.note('chat.not_shown'));
   room.addEventListener('message', ({ detail }) => noteStage(chat, detail));
   new MyQuestions(byId('my-questions'), room);
   mountChatForm({ form: byId('chat-form'), input: byId('chat-input') }, room);

@@ -21,8 +21,9 @@ export const CLOSED_QUESTIONS_KEPT = 50;
  * @property {number} likes
  * @property {{audio: number, video: number}} slots How many slots this room gives a viewer.
  * @property {RTCIceServer[]} iceServers
+ * @property {number} slowModeS Seconds between two chat messages of one person; 0: no slow mode.
  *
- * @typedef {'welcome'|'show'|'stage'|'questions'|'chat'|'counts'} Topic
+ * @typedef {'welcome'|'show'|'stage'|'questions'|'chat'|'counts'|'slow_mode'} Topic
  */
 
 /** @returns {RoomState} */
@@ -38,6 +39,7 @@ export function emptyState() {
     likes: 0,
     slots: { audio: 1, video: 1 },
     iceServers: [],
+    slowModeS: 0,
   };
 }
 
@@ -54,7 +56,12 @@ const FOLDS = {
     state.likes = message.likes;
     state.slots = message.slots;
     state.iceServers = message.ice_servers ?? [];
-    return ['welcome', 'show', 'stage', 'questions', 'chat', 'counts'];
+    state.slowModeS = message.slow_mode_s ?? 0;
+    return ['welcome', 'show', 'stage', 'questions', 'chat', 'counts', 'slow_mode'];
+  },
+  slow_mode_changed(state, message) {
+    state.slowModeS = message.slow_mode_s;
+    return ['slow_mode'];
   },
   show_changed(state, { show }) {
     state.show = show;

@@ -22,8 +22,8 @@ export function toastError(error) {
   const { code, retryAfterMs } = error instanceof LianmaiError ? error : new LianmaiError('internal');
   if (!(error instanceof LianmaiError)) console.error(error);
   const key = hasText(`error.${code}`) ? `error.${code}` : 'error.unknown';
-  if (code === 'rate_limited' && retryAfterMs) {
-    toast('error.rate_limited_for', { n: Math.ceil(retryAfterMs / 1000) }, 'bad');
+  if ((code === 'rate_limited' || code === 'slow_mode') && retryAfterMs) {
+    toast(`error.${code}_for`, { n: Math.ceil(retryAfterMs / 1000) }, 'bad');
   } else {
     toast(key, { code }, 'bad');
   }

@@ -1,4 +1,5 @@
 /** Where a viewer says something: a chat line, or a question that the chat cannot drown. */
+import { setAttr } from '../ui/i18n.js';
 import { accepted, toast } from '../ui/toast.js';
 
 const MAX_CHARS = 500;
@@ -6,6 +7,13 @@ const MAX_CHARS = 500;
 /** @param {{form: HTMLFormElement, input: HTMLInputElement}} parts @param {import('../lianmai.js').Room} room */
 export function mountChatForm({ form, input }, room) {
   input.maxLength = MAX_CHARS;
+  const showGap = () => {
+    if (room.can('manage_stage')) return; // host and staff are free of slow mode
+    const gap = room.state.slowModeS;
+    setAttr(input, 'placeholder', gap ? 'chat.placeholder_slow' : 'chat.placeholder', { n: gap });
+  };
+  room.addEventListener('slow_mode', showGap);
+  if (room.state.slowModeS) showGap();
   form.addEventListener('submit', async (event) => {
     event.preventDefault();
     const text = input.value.trim();
