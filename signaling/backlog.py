@@ -14,7 +14,7 @@ from typing import Final, Generic, TypeVar
 from signaling.lane import Lane
 
 ROOM: Final[Mapping[Lane, int]] = {
-    Lane.CONTROL: 10_000,
+    Lane.CONTROL: 20_000,
     Lane.QUESTION: 4_000,
     Lane.COMMERCE: 2_000,
     Lane.CHAT: 3_000,
