@@ -61,8 +61,9 @@ class ChatGate(Generic[T]):
         self._count = 0
         self._number = 0
         self._deadline: float | None = None
-        self._heard: OrderedDict[Subject, None] = OrderedDict()
-        """Authors that passed, the one heard longest ago first."""
+        self._heard: OrderedDict[Subject, int] = OrderedDict()
+        """When authors passed, as a running number; the one heard longest ago first."""
+        self._turn = 0
         self.passed = 0
         self.shed = 0
 
@@ -111,10 +112,9 @@ class ChatGate(Generic[T]):
 
     def _choose(self, room: int) -> list[_Waiting[T]]:
         """Newest of each author, in rounds, those heard longest ago first; taken out."""
-        order = {author: place for place, author in enumerate(self._heard)}
         authors = sorted(
             self._waiting,
-            key=lambda author: (order.get(author, -1), -self._waiting[author][-1].number),
+            key=lambda author: (self._heard.get(author, -1), -self._waiting[author][-1].number),
         )
         passed: list[_Waiting[T]] = []
         while len(passed) < room and any(self._waiting[author] for author in authors):
@@ -126,7 +126,8 @@ class ChatGate(Generic[T]):
         return passed
 
     def _hear(self, author: Subject) -> None:
-        self._heard[author] = None
+        self._turn += 1
+        self._heard[author] = self._turn
         self._heard.move_to_end(author)
         if len(self._heard) > MAX_REMEMBERED:
             self._heard.popitem(last=False)
