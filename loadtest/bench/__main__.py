@@ -1,9 +1,10 @@
 """`make bench`: the standard set, into docs/benchmarks.md.
 
-python -m loadtest.bench [--quick] [--only PART] [--out bench-report]
+python -m loadtest.bench [--quick] [--only PART | --resume] [--out bench-report]
 
 Every part but the first picture is a `lianmai loadtest` with servers of its own; its JSON and page
 go to the report folder. A quick run only proves that everything works, and leaves the docs alone.
+What was interrupted goes on with `--resume`: parts that the folder has of this commit are kept.
 """
 
 from __future__ import annotations
@@ -27,8 +28,9 @@ from loadtest.bench.plan import PLAN, Part
 from loadtest.campaign import Campaign
 from loadtest.network.errors import NetworkError
 from loadtest.report.machine import machine
-from loadtest.report.schema import AnyReport
-from loadtest.report.write import write_html, write_json
+from loadtest.report.schema import AnyReport, ReportError
+from loadtest.report.verdict import reports_in
+from loadtest.report.write import read_json, write_html, write_json
 from loadtest.targets.tokens import KeyPair
 
 PAGE: Final = Path("docs/benchmarks.md")
@@ -49,7 +51,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     args.out.mkdir(parents=True, exist_ok=True)
     try:
-        measured = measure(args.only, args.quick, args.out)
+        measured = measure(args.only, args.quick, args.out, is_resumed=args.resume)
     except KeyboardInterrupt:
         console.print("interrupted: no page was written")
         return cli.INTERRUPTED
@@ -63,25 +65,32 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a short run that proves it works")
     parts = [FIRST_PICTURE, *(part.name for part in PLAN)]
-    parser.add_argument("--only", choices=parts, help="one part alone")
+    some = parser.add_mutually_exclusive_group()
+    some.add_argument("--only", choices=parts, help="one part alone")
+    some.add_argument(
+        "--resume", action="store_true", help="keep the parts that OUT has of this commit"
+    )
     parser.add_argument("--out", type=Path, default=Path("bench-report"), help="report folder")
     return parser.parse_args()
 
 
-def measure(only: str | None, quick: bool, out: Path) -> Measured:
+def measure(only: str | None, quick: bool, out: Path, *, is_resumed: bool = False) -> Measured:
     left_out: list[str] = []
     parts: list[tuple[Part, AnyReport]] = []
     frames: list[Joins] = []
     if only in (None, FIRST_PICTURE):
         frames = _first_frames(quick, left_out)
     for part in PLAN:
-        if only in (None, part.name):
-            console.rule(part.title)
+        if only not in (None, part.name):
+            continue
+        console.rule(part.title)
+        report = kept(out / f"{part.name}.json") if is_resumed else None
+        if report is None:
             report = run(part, quick, left_out)
-            if report is not None:
-                parts.append((part, report))
-                write_json(report, out / f"{part.name}.json")
-                write_html(report, out / f"{part.name}.html")
+        if report is not None:
+            parts.append((part, report))
+            write_json(report, out / f"{part.name}.json")
+            write_html(report, out / f"{part.name}.html")
     return Measured(
         date=datetime.datetime.now(datetime.UTC).date().isoformat(),
         command="make bench" + (" ARGS=--quick" if quick else ""),
@@ -90,6 +99,21 @@ def measure(only: str | None, quick: bool, out: Path) -> Measured:
         parts=parts,
         left_out=left_out,
     )
+
+
+def kept(path: Path) -> AnyReport | None:
+    """What an interrupted run left there, if it measured the commit that is checked out."""
+    if not path.exists():
+        return None
+    try:
+        report = read_json(path)
+    except ReportError as error:
+        console.print(f"{path} is measured again: {error}")
+        return None
+    if any(each.machine.commit != machine().commit for each in reports_in(report)):
+        return None
+    console.print(f"kept: {path}")
+    return report
 
 
 def run(part: Part, quick: bool, left_out: list[str]) -> AnyReport | None:
