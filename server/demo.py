@@ -26,13 +26,14 @@ from loadtest.rtc.light_peer import LightPeer, PeerError
 from loadtest.trust import Trust
 from loadtest.whip_relay import OVER
 from server.app import media_addresses
+from server.app_keys import DOORKEEPER, ROOMS, SIGNING
 from server.children import Child
 from server.logs import get_log, set_up_logging
 from server.serve import RunningServer, running
 from server.settings import Settings
 from server.tls import ca_certificate_path
 from signaling.ids import DEFAULT_SHOP, RoomId
-from signaling.views import Role
+from signaling.views import ProductView, Role
 
 ROOM: Final = RoomId("demo")
 TOKEN_TTL_S: Final = 12 * 3600
@@ -41,6 +42,27 @@ SEED: Final = 20_261_122
 MAX_VIEWERS: Final = 50
 PICTURE_WITHIN_S: Final = 15.0
 _END: Final = "Ctrl-C stops everything.  按 Ctrl-C 结束。"
+
+_AT_THE_SHOP: Final = "https://example.com/"
+"""RFC 2606: a page of nobody's, which says so."""
+PRODUCTS: Final = (
+    ProductView(
+        sku="cup",
+        title="手作陶杯 Handmade cup",
+        price_minor=6_800,
+        currency="CNY",
+        picture_url="/static/img/demo/cup.svg",
+        link=f"{_AT_THE_SHOP}#cup",
+    ),
+    ProductView(
+        sku="lamp",
+        title="暖光床头灯 Bedside lamp",
+        price_minor=12_900,
+        currency="CNY",
+        picture_url="/static/img/demo/lamp.svg",
+        link=f"{_AT_THE_SHOP}#lamp",
+    ),
+)
 
 log = get_log(__name__)
 
@@ -85,6 +107,7 @@ async def run_demo(settings: Settings, args: argparse.Namespace) -> None:
 
 async def _show(server: RunningServer, args: argparse.Namespace) -> None:
     """The people of the demo, until cancelled."""
+    await _stock(server)
     certificate = _own_certificate(server.settings)
     tls = Trust(pin=certificate).context() if certificate else None
     async with contextlib.AsyncExitStack() as stack:
@@ -101,6 +124,17 @@ async def _show(server: RunningServer, args: argparse.Namespace) -> None:
         has_picture = host is not None and await host.has_picture(tls)
         print(_links(server, has_picture=has_picture), flush=True)
         await asyncio.get_running_loop().create_future()
+
+
+async def _stock(server: RunningServer) -> None:
+    """Something to sell. What somebody pinned in an earlier run stays pinned."""
+    claims = server.app[SIGNING].verify(_mint(server, "demo-shop", "", "staff"))
+    shop = await server.app[DOORKEEPER].identity(claims)
+    shelves = server.app[ROOMS].shelves
+    for product in PRODUCTS:
+        await shelves.put(shop, product)
+    if (await shelves.view(shop.ref)).pinned is None:
+        await shelves.pin(shop, PRODUCTS[0].sku)
 
 
 class SyntheticHost:

@@ -70,7 +70,7 @@ def view_for(state: ShelfState, is_staff: bool) -> ShelfView:
 
 
 def terms_of(state: ShelfState) -> tuple[str, ...]:
-    """The titles of the room's products: words that a question of a buyer may name."""
+    """The titles of the room's products, for `asking.RoomTerms`: what a buyer may ask about."""
     return tuple(product.title for product in state.products)
 
 

@@ -99,6 +99,20 @@ async def test_a_replayed_event_never_undoes_a_later_one(page: Page) -> None:
     assert [question["phase"] for question in state["questions"]] == ["answered"]
 
 
+async def test_the_shelf_keeps_the_pinned_product(page: Page) -> None:
+    soap = {"sku": "soap", "title": "手工皂", "price_minor": 2990, "currency": "CNY"}
+    lamp = {**soap, "sku": "lamp"}
+    state = await fold(
+        page,
+        {**WELCOME, "shelf": {"products": [soap], "pinned": "soap"}},
+        {"type": "product_pinned", "product": lamp},
+        {"type": "product_unpinned", "sku": "soap"},
+        {"type": "product_listed", "product": {**soap, "price_minor": 1}},
+    )
+    assert state["shelf"] == {"products": [{**soap, "price_minor": 1}, lamp], "pinned": "lamp"}
+    assert (await fold(page, WELCOME))["shelf"] == {"products": [], "pinned": None}
+
+
 async def test_fields_left_out_are_empty(page: Page) -> None:
     state = await fold(page, WELCOME, {"type": "seat_changed", "seat": SEAT})
     seat = state["stage"]["seats"][0]

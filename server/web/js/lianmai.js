@@ -173,6 +173,20 @@ export class Room extends EventTarget {
     return this.#command({ type: 'dismiss_question', question_id: questionId });
   }
 
+  /** Host and staff: show its card on every page, instead of the one before. @param {string} sku */
+  pinProduct(sku) {
+    return this.#command({ type: 'pin_product', sku });
+  }
+
+  unpinProduct(sku) {
+    return this.#command({ type: 'unpin_product', sku });
+  }
+
+  /** Say that you followed the pinned card; not acknowledged. @param {string} sku */
+  clickProduct(sku) {
+    this.#socket.send({ type: 'click_product', sku });
+  }
+
   /** Host and staff. @returns {Promise<import('./sdk/types.js').Profile>} */
   async getProfile(subject) {
     return (await this.#commands.request({ type: 'get_profile', subject })).profile;
@@ -304,7 +318,7 @@ export class Room extends EventTarget {
 
   #emitTopics(topics, added, welcome) {
     if (welcome) this.#emit('welcome', { recovered: welcome.recovered });
-    for (const topic of ['show', 'stage', 'questions', 'counts']) {
+    for (const topic of ['show', 'stage', 'questions', 'shelf', 'counts']) {
       if (topics.has(topic)) this.#emit(topic, { state: this.state });
     }
     if (welcome && !welcome.recovered) this.#emit('chat', { added: this.state.chat.slice(), isReset: true });

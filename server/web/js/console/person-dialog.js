@@ -58,6 +58,8 @@ function showFacts(facts, tag, profile) {
     ['profile.on_mic', roughly(profile.seat_ms)],
     ['profile.messages', profile.messages],
     ['profile.likes', profile.likes],
+    ['profile.orders', profile.orders],
+    ['profile.clicks', profile.product_clicks],
   ];
   facts.replaceChildren(...rows.map(([key, value]) => el('div', {}, el('dt', { key }), el('dd', { text: String(value) }))));
 }

@@ -28,7 +28,8 @@ export class Profiles {
   }
 }
 
-/** Simple label from visits: somebody who came before is worth another word. */
+/** Simple label: who bought before, or came before, is worth another word. */
 export function labelOf(profile) {
+  if (profile.orders > 0) return { key: 'profile.buyer', style: 'tag tag-buyer' };
   return profile.visits > 1 ? { key: 'profile.returning', style: 'tag tag-back' } : { key: 'profile.new', style: 'tag tag-new' };
 }

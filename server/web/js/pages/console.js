@@ -5,6 +5,7 @@ import { Profiles } from '../console/profiles.js';
 import { QuestionBoard } from '../console/question-board.js';
 import { RequestList } from '../console/request-list.js';
 import { decorateSeat } from '../console/seat-controls.js';
+import { ShelfPanel } from '../console/shelf-panel.js';
 import { SignalBars } from '../console/signal-bars.js';
 import { mountShortcuts } from '../console/shortcuts.js';
 import { Studio } from '../console/studio.js';
@@ -48,10 +49,13 @@ function build(room) {
     badge('badge-stage', waiting);
     byId('requests-count').textContent = waiting ? String(waiting) : '';
   });
+  new ShelfPanel({ list: byId('shelf'), empty: byId('shelf-empty') }, room);
   const chat = new ChatList(byId('chat'), { onPerson: (person) => openPerson(person, room, profiles) });
   chat.reset(room.state.chat);
   room.addEventListener('chat', ({ detail }) => (detail.isReset ? chat.reset(detail.added) : chat.add(detail.added)));
   room.addEventListener('shed', ({ detail }) => detail.lane === 'chat' && chat.note('chat.shed', { n: detail.count }));
+  room.addEventListener('message', ({ detail }) => detail.type === 'order_placed'
+    && chat.note('chat.bought', { name: detail.name, title: detail.title, n: detail.qty }));
   mountChatForm({ form: byId('chat-form'), input: byId('chat-input') }, room);
   mountChatFlow(byId('chat-head'), room);
   mountFigures(room, bars);

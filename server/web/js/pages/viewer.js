@@ -13,6 +13,7 @@ import { VideoStage } from '../ui/video-stage.js';
 import { mountAskForm, mountChatForm } from '../viewer/composer.js';
 import { MicFlow } from '../viewer/mic-flow.js';
 import { MyQuestions } from '../viewer/my-questions.js';
+import { ProductCard } from '../viewer/product-card.js';
 import { QualityPanel } from '../viewer/quality-panel.js';
 import { ShowCover } from '../viewer/show-cover.js';
 
@@ -30,6 +31,7 @@ async function start() {
   room.addEventListener('message_shed', () => chat.note('chat.not_shown'));
   room.addEventListener('message', ({ detail }) => noteStage(chat, detail));
   new MyQuestions(byId('my-questions'), room);
+  new ProductCard(byId('product-card'), room);
   mountChatForm({ form: byId('chat-form'), input: byId('chat-input') }, room);
   mountAskForm({
     form: byId('ask-form'), input: byId('ask-input'), send: byId('ask-send'), open: byId('ask-open'), close: byId('ask-close'),
@@ -143,6 +145,7 @@ async function chooseName() {
 function noteStage(chat, message) {
   if (message.type === 'seat_taken' && message.seat.seat !== 0) chat.note('chat.joined_stage', { name: nameOf(message.seat) });
   if (message.type === 'question_answered' && !message.question.answer) chat.note('chat.answered', { text: message.question.text });
+  if (message.type === 'order_placed') chat.note('chat.bought', { name: message.name, title: message.title, n: message.qty });
 }
 
 start();

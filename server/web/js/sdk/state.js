@@ -8,6 +8,8 @@
 export const CHAT_KEPT = 200;
 /** Closed questions kept beside the open ones. */
 export const CLOSED_QUESTIONS_KEPT = 50;
+/** Products kept; a room has no more. */
+const PRODUCTS_KEPT = 50;
 
 /**
  * @typedef {object} RoomState
@@ -17,13 +19,14 @@ export const CLOSED_QUESTIONS_KEPT = 50;
  * @property {import('./types.js').Stage} stage
  * @property {Map<string, import('./types.js').Question>} questions By id, in the order of asking.
  * @property {import('./types.js').ChatMessage[]} chat Oldest first.
+ * @property {import('./types.js').Shelf} shelf
  * @property {number} viewers
  * @property {number} likes
  * @property {{audio: number, video: number}} slots How many slots this room gives a viewer.
  * @property {RTCIceServer[]} iceServers
  * @property {number} slowModeS Seconds between two chat messages of one person; 0: no slow mode.
  *
- * @typedef {'welcome'|'show'|'stage'|'questions'|'chat'|'counts'|'slow_mode'} Topic
+ * @typedef {'welcome'|'show'|'stage'|'questions'|'shelf'|'chat'|'counts'|'slow_mode'} Topic
  */
 
 /** @returns {RoomState} */
@@ -34,6 +37,7 @@ export function emptyState() {
     show: { show_id: '', phase: 'scheduled', title: '', started_ms: null, lost_until_ms: null, ended_ms: null },
     stage: { seats_total: 1, seats: [], requests: [], invites: [] },
     questions: new Map(),
+    shelf: { products: [], pinned: null },
     chat: [],
     viewers: 0,
     likes: 0,
@@ -52,12 +56,13 @@ const FOLDS = {
     state.stage = { requests: [], invites: [], ...message.stage, seats: (message.stage.seats ?? []).map(wholeSeat) };
     state.questions = new Map(message.questions.map((question) => [question.question_id, question]));
     if (!message.recovered) state.chat = message.chat.slice(-CHAT_KEPT);
+    state.shelf = { products: [], pinned: null, ...message.shelf };
     state.viewers = message.viewers;
     state.likes = message.likes;
     state.slots = message.slots;
     state.iceServers = message.ice_servers ?? [];
     state.slowModeS = message.slow_mode_s ?? 0;
-    return ['welcome', 'show', 'stage', 'questions', 'chat', 'counts', 'slow_mode'];
+    return ['welcome', 'show', 'stage', 'questions', 'shelf', 'chat', 'counts', 'slow_mode'];
   },
   slow_mode_changed(state, message) {
     state.slowModeS = message.slow_mode_s;
@@ -109,6 +114,24 @@ const FOLDS = {
     if (known) state.questions.set(id, { ...known, phase: 'dismissed' });
     trimQuestions(state);
     return ['questions'];
+  },
+  product_listed(state, { product }) {
+    state.shelf = { ...state.shelf, products: withProduct(state.shelf.products, product) };
+    return ['shelf'];
+  },
+  product_delisted(state, { sku }) {
+    state.shelf = { ...state.shelf, products: state.shelf.products.filter((known) => known.sku !== sku) };
+    return ['shelf'];
+  },
+  product_pinned(state, { product }) {
+    state.shelf = { products: withProduct(state.shelf.products, product), pinned: product.sku };
+    return ['shelf'];
+  },
+  product_unpinned(state, { sku }) {
+    // Guarded by the sku: a replayed old event must not take the next card down.
+    if (state.shelf.pinned !== sku) return [];
+    state.shelf = { ...state.shelf, pinned: null };
+    return ['shelf'];
   },
   chat_said(state, { chat }) {
     if (state.chat.some((known) => known.message_id === chat.message_id)) return [];
@@ -167,6 +190,13 @@ function wholeSeat(seat) {
 
 function without(records, subject) {
   return records.filter((record) => record.subject !== subject);
+}
+
+/** A known product keeps its place. */
+function withProduct(products, product) {
+  const isKnown = products.some((known) => known.sku === product.sku);
+  if (isKnown) return products.map((known) => (known.sku === product.sku ? product : known));
+  return [...products, product].slice(-PRODUCTS_KEPT);
 }
 
 function trimQuestions(state) {

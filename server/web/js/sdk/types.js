@@ -63,6 +63,18 @@
  * @property {string|null} answered_by
  * @property {string|null} answer Null when it was answered live.
  *
+ * @typedef {object} Product
+ * @property {string} sku
+ * @property {string} title
+ * @property {number} price_minor In the smallest unit of `currency`.
+ * @property {string} currency ISO 4217.
+ * @property {string} [picture_url] Missing: no picture.
+ * @property {string} [link] Where it is bought.
+ *
+ * @typedef {object} Shelf
+ * @property {Product[]} products All for host and staff, those that were pinned for others.
+ * @property {string|null} pinned The sku whose card is on every page.
+ *
  * @typedef {object} ChatMessage
  * @property {string} message_id
  * @property {string} subject
@@ -85,6 +97,10 @@
  * @property {number} seats_taken
  * @property {number} seat_ms
  * @property {number} likes
+ * @property {number} product_clicks
+ * @property {number} orders Paid and not wholly refunded.
+ * @property {number} paid_minor What they brought, in minor units.
+ * @property {number|null} last_paid_ms
  *
  * @typedef {object} SlotMap
  * @property {string} mid

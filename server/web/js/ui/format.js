@@ -41,6 +41,12 @@ export function roughly(ms) {
   return t('time.hours', { n: oneDigit(ms / 3_600_000) });
 }
 
+/** 2_990 of CNY -> "¥29.90" as the language writes it. @param {number} minor @param {string} currency ISO 4217 */
+export function price(minor, currency) {
+  const format = new Intl.NumberFormat(currentLang() === 'zh' ? 'zh-CN' : 'en', { style: 'currency', currency });
+  return format.format(minor / 10 ** (format.resolvedOptions().maximumFractionDigits ?? 2));
+}
+
 function oneDigit(value) {
   return String(Math.round(value * 10) / 10);
 }
