@@ -13,6 +13,8 @@ _LANES: Final[dict[type[protocol.ClientMessage], Lane]] = {
     protocol.Ask: Lane.QUESTION,
     protocol.AnswerQuestion: Lane.QUESTION,
     protocol.DismissQuestion: Lane.QUESTION,
+    protocol.ClaimQuestion: Lane.QUESTION,
+    protocol.ReleaseQuestion: Lane.QUESTION,
     protocol.Like: Lane.AMBIENT,
     protocol.Ping: Lane.AMBIENT,
     protocol.ReportQuality: Lane.AMBIENT,

@@ -162,6 +162,11 @@ class RoomSettings(_Section):
         le=600,
     )
     ask_per_min: float = _setting(10.0, "Questions a person may ask.", "questions/min", gt=0)
+    question_ttl_s: Seconds = _setting(604_800.0, "An open question expires after this.", "s")
+    detect_questions: bool = _setting(True, "Chat messages that ask become questions, too.")
+    detect_questions_not_in: TextList = _setting(
+        list, "Rooms in which chat is not searched for questions."
+    )
     title_default: str = _setting("", "Title of a show that was given none.", max_length=200)
 
 

@@ -27,7 +27,10 @@ from signaling.protocol import (
     ProductListed,
     QuestionAnswered,
     QuestionAsked,
+    QuestionClaimed,
     QuestionDismissed,
+    QuestionExpired,
+    QuestionJoined,
     SeatQuality,
 )
 
@@ -44,8 +47,11 @@ def person_of(event: LogEvent) -> Subject | None:
             return Subject(event.invite.subject)
         case QuestionAsked():
             return Subject(event.question.subject)
-        case MicRequestEnded() | InviteEnded() | QuestionDismissed():
+        case MicRequestEnded() | InviteEnded() | QuestionJoined():
             return Subject(event.subject)
+        case QuestionDismissed() | QuestionExpired():
+            # Of several askers it is told to all: their pages know which cards are theirs.
+            return Subject(event.subject) if event.subject else None
         case ProductListed() | ProductDelisted():
             return STAFF_ALONE
         case _:
@@ -67,6 +73,9 @@ LANES: Final[Mapping[type[OutMessage], Lane]] = {
     QuestionAsked: Lane.QUESTION,
     QuestionAnswered: Lane.QUESTION,
     QuestionDismissed: Lane.QUESTION,
+    QuestionJoined: Lane.QUESTION,
+    QuestionClaimed: Lane.QUESTION,
+    QuestionExpired: Lane.QUESTION,
     OrderPlaced: Lane.COMMERCE,
     ChatSaid: Lane.CHAT,
     ChatRate: Lane.AMBIENT,

@@ -16,7 +16,7 @@ import msgspec
 
 from signaling.actor import Actor
 from signaling.ids import QuestionId, ShowId, Subject
-from signaling.views import MediaChoice, ProductView, SourceName
+from signaling.views import MediaChoice, ProductView, QuestionSource, SourceName
 
 
 class Command(msgspec.Struct, frozen=True, tag=True):
@@ -169,11 +169,23 @@ class SetSlowMode(PersonCommand, frozen=True):
 
 
 class Ask(PersonCommand, frozen=True):
-    """`question_id` is unique within the shop; asking again with it changes nothing."""
+    """`question_id` is unique within the shop; asking again with it changes nothing.
+
+    Which open question asks the same is found where the command is made, as the fold must say the
+    same on every node: it folds into `into` when that is open, else into one with the same `key`.
+    """
 
     question_id: QuestionId
     text: str
     product_id: str | None = None
+    source: QuestionSource = "asked"
+    intent: str | None = None
+    reasons: tuple[str, ...] = ()
+    into: QuestionId | None = None
+    """The open question that is near enough."""
+    key: str | None = None
+    """Equal for questions that are surely one, so that two nodes that race make one card; None:
+    it is like no other."""
 
 
 class AnswerQuestion(PersonCommand, frozen=True):
@@ -184,6 +196,18 @@ class AnswerQuestion(PersonCommand, frozen=True):
 
 
 class DismissQuestion(PersonCommand, frozen=True):
+    question_id: QuestionId
+
+
+class ClaimQuestion(PersonCommand, frozen=True):
+    """The actor answers it now; others see who."""
+
+    question_id: QuestionId
+
+
+class ReleaseQuestion(PersonCommand, frozen=True):
+    """Nobody answers it at the moment; staff may release for each other."""
+
     question_id: QuestionId
 
 
@@ -254,6 +278,8 @@ RoomCommand = (
     | Ask
     | AnswerQuestion
     | DismissQuestion
+    | ClaimQuestion
+    | ReleaseQuestion
     | PutProduct
     | RemoveProduct
     | PinProduct
@@ -276,6 +302,8 @@ GRANT_OF: Final[dict[type[Command], str]] = {
     Ask: "ask",
     AnswerQuestion: "manage_questions",
     DismissQuestion: "manage_questions",
+    ClaimQuestion: "manage_questions",
+    ReleaseQuestion: "manage_questions",
     PutProduct: "api",
     RemoveProduct: "api",
     PinProduct: "manage_stage",

@@ -14,6 +14,7 @@ from typing import Final
 from media.seam import PeerId, Source
 from signaling import commands as c
 from signaling import protocol as p
+from signaling.asking import Detection
 from signaling.broadcast import Member
 from signaling.close_codes import CloseCode
 from signaling.downlinks import SlotShape
@@ -24,6 +25,7 @@ from signaling.lane import Lane
 from signaling.limits import Upkeep
 from signaling.media_owner import MediaOwner
 from signaling.protocol import DirectMessage, InMessage
+from signaling.room_state import RoomState
 from signaling.room_store import MessageRef, Result
 from signaling.served_room import ServedRoom
 from signaling.stay import Stay
@@ -170,6 +172,8 @@ class Session:
         self,
         message: p.AnswerQuestion
         | p.DismissQuestion
+        | p.ClaimQuestion
+        | p.ReleaseQuestion
         | p.RequestMic
         | p.CancelRequest
         | p.AcceptRequest
@@ -193,6 +197,10 @@ class Session:
                 return c.AnswerQuestion(actor, QuestionId(message.question_id), message.text)
             case p.DismissQuestion():
                 return c.DismissQuestion(actor, QuestionId(message.question_id))
+            case p.ClaimQuestion():
+                return c.ClaimQuestion(actor, QuestionId(message.question_id))
+            case p.ReleaseQuestion():
+                return c.ReleaseQuestion(actor, QuestionId(message.question_id))
             case p.RequestMic():
                 return c.RequestMic(actor, _new_id(), message.media)
             case p.CancelRequest():
@@ -249,7 +257,9 @@ class Session:
 
     async def _chat(self, message: p.Chat) -> None:
         self._actor.require("chat")
-        await self._admit_chat()
+        self._admit_own_chat()
+        found = await self._find_question(message)
+        await self._pass_chat_door()
         now_ms = self._parts.clock.now_ms()
         chat = ChatView(
             message_id=_new_id(),
@@ -262,30 +272,94 @@ class Session:
         said = MessageRef(self.who.subject, message.id)
         message_id = await self._parts.store.say(self._room.ref, said, p.ChatSaid(chat=chat))
         self._parts.sink.emit(self.visit.said(MessageId(message_id), len(message.text), now_ms))
-        self.send(p.Ack(id=message.id, result={"message_id": message_id}))
+        self.send(p.Ack(id=message.id, result={"message_id": message_id, **found}))
 
-    async def _admit_chat(self) -> None:
-        """The person's own limits, then the room's: host and staff pass that one untried."""
+    async def _find_question(self, message: p.Chat) -> Result:
+        """A chat message that asks becomes a question before anything of it can be shed; the
+        result names it, or says why it became none. It is chat all the same."""
+        options = self._parts.options
+        if (
+            not options.detect_questions
+            or self.who.is_staff
+            or self._room.ref.room in options.undetected_rooms
+            or "ask" not in self._actor.grants
+        ):
+            return {}
+        detection = self._room.finder.detect(message.text, self._room_state())
+        if not detection.is_question:
+            return {}
+        try:
+            self._room.finder.admit_look(self._parts.clock.monotonic())
+            return await self._commit_ask(f"q:{message.id}", message.text, None, detection)
+        except Refusal as refusal:
+            if refusal.code in ("store_unavailable", "shutting_down"):
+                raise
+            self._parts.refusals[refusal.code] += 1
+            return {"question_refused": refusal.code}
+
+    def _admit_own_chat(self) -> None:
+        """The person's own limits."""
         self._admit(Lane.CHAT)
-        limits, subject, role = self._room.limits, self.who.subject, self.who.role
-        limits.admit_slowly(
-            subject, role, self._room.hub.slow_mode_s, self._parts.clock.monotonic()
+        self._room.limits.admit_slowly(
+            self.who.subject,
+            self.who.role,
+            self._room.hub.slow_mode_s,
+            self._parts.clock.monotonic(),
         )
-        if role in ("host", "staff"):
+
+    async def _pass_chat_door(self) -> None:
+        """The room's limit: host and staff pass it untried."""
+        if self.who.role in ("host", "staff"):
             return
         try:
             # Meanwhile this socket reads nothing else; it is at most one window.
-            await self._room.chat_door.pass_in(subject)
+            await self._room.chat_door.pass_in(self.who.subject)
         except Refusal:
-            limits.unsay(subject)
+            self._room.limits.unsay(self.who.subject)
             raise
 
     async def _ask(self, message: p.Ask) -> None:
         self._actor.require("ask")
         self._admit(Lane.QUESTION)
-        question_id = QuestionId(_new_id())
-        command = c.Ask(self._actor, question_id, message.text, message.product_id)
-        await self._command(message.id, command, {"question_id": question_id})
+        result = await self._commit_ask(message.id, message.text, message.product_id, None)
+        self.send(p.Ack(id=message.id, result=result))
+
+    async def _commit_ask(
+        self, key: str, text: str, product_id: str | None, detection: Detection | None
+    ) -> Result:
+        """Ask, durably; `detection` of a chat message, None for the button."""
+        await self._room.ensure_exists()
+        finder, state = self._room.finder, self._room_state()
+        ask_id = QuestionId(_new_id())
+        command = finder.begin(
+            self._actor,
+            ask_id,
+            text,
+            product_id,
+            state=state,
+            source="asked" if detection is None else "detected",
+            detection=detection,
+        )
+        try:
+            if detection is not None:
+                card = None if command.into is None else state.questions.find_open(command.into)
+                if card is not None and card.is_of(self.who.subject):
+                    return {"question_id": card.question_id}
+                self._admit(Lane.QUESTION)
+                finder.admit_detected(command, self._parts.clock.monotonic())
+            committed = await self._parts.desk.commit(
+                self._room.ref,
+                command,
+                message=MessageRef(self.who.subject, key),
+                result={"question_id": ask_id},
+            )
+        finally:
+            finder.end(ask_id)
+        return committed.done.result or {}
+
+    def _room_state(self) -> RoomState:
+        """The room as this node last saw it."""
+        return self._parts.store.cached(self._room.ref) or RoomState()
 
     def _like(self, message: p.Like) -> None:
         self._actor.require("like")

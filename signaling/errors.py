@@ -51,6 +51,7 @@ REFUSALS: Final[dict[str, RefusalKind]] = {
     # questions
     "question_not_found": RefusalKind("There is no such question (any more).", False, 404),
     "question_closed": RefusalKind("The question is answered or dismissed already.", False, 409),
+    "question_claimed": RefusalKind("Somebody else is answering this question.", False, 409),
     "too_many_questions": RefusalKind("Too many open questions; try again later.", True, 429),
     # the shelf
     "product_not_found": RefusalKind("There is no such product in this room.", False, 404),

@@ -22,6 +22,7 @@ from signaling.protocol import (
     ProductUnpinned,
     QuestionAnswered,
     QuestionAsked,
+    QuestionJoined,
     SeatLeft,
     SeatTaken,
     ShowChanged,
@@ -40,8 +41,7 @@ def engagements_of(
 ) -> list[Engagement]:
     """The engagements of one committed `Outcome`; `before` is the state it was applied to."""
     teller = _Teller(before, after, shop_id, room_id)
-    facts = (teller.tell(event) for event in events)
-    return [fact for fact in facts if fact is not None]
+    return [fact for event in events for fact in teller.tell(event)]
 
 
 class _Teller:
@@ -57,12 +57,24 @@ class _Teller:
         self._ended_ms: int | None = None
         """When the show of `before` ended, once its event was told: it precedes the stage's."""
 
-    def tell(self, event: LogEvent) -> Engagement | None:
+    def tell(self, event: LogEvent) -> Iterable[Engagement]:
+        match event:
+            case QuestionAsked():
+                q = event.question
+                yield self._asked(q.question_id, q.asked_ms, q.subject, q.product_id)
+            case QuestionJoined():
+                yield self._joined(event)
+            case QuestionAnswered():
+                yield from self._answered(event)
+            case _:
+                fact = self._fact_of_stage_or_show(event)
+                if fact is not None:
+                    yield fact
+
+    def _fact_of_stage_or_show(self, event: LogEvent) -> Engagement | None:
         match event:
             case ShowChanged():
                 return self._show(event)
-            case QuestionAsked() | QuestionAnswered():
-                return self._question(event)
             case MicRequested() | InviteSent() | SeatTaken():
                 return self._mic_begun(event)
             case MicRequestEnded() | InviteEnded():
@@ -87,27 +99,29 @@ class _Teller:
             return None
         return self._fact(kind, show.show_id, at_ms, host, show.show_id, props)
 
-    def _question(self, event: QuestionAsked | QuestionAnswered) -> Engagement:
-        question = event.question
-        qid = question.question_id
-        if isinstance(event, QuestionAsked):
-            props: dict[str, Any] = {
-                "question_id": qid,
-                "message_id": qid,
-                "product_id": question.product_id,
-            }
-            show_id = self._after.show.show_id
-            return self._fact(
-                "question.asked", qid, question.asked_ms, question.subject, show_id, props
-            )
-        record = self._after.questions.find_answered(qid)
-        by = "host" if record is not None and record.answered_role == "host" else "agent"
-        props = {"question_id": qid, "by": by, "latency_ms": event.response_ms}
-        show_id = record.show_id if record is not None else self._after.show.show_id
-        at_ms = question.asked_ms + event.response_ms
-        return self._fact(
-            "question.answered", f"{qid}:{by}", at_ms, question.subject, show_id, props
-        )
+    def _joined(self, event: QuestionJoined) -> Engagement:
+        card = self._after.questions.find_open(event.question_id)
+        product_id = card.product_id if card is not None else None
+        return self._asked(event.ask_id, event.asked_ms, event.subject, product_id)
+
+    def _asked(self, ask_id: str, at_ms: int, subject: str, product_id: str | None) -> Engagement:
+        props = {"question_id": ask_id, "message_id": ask_id, "product_id": product_id}
+        show_id = self._after.show.show_id
+        return self._fact("question.asked", ask_id, at_ms, subject, show_id, props)
+
+    def _answered(self, event: QuestionAnswered) -> Iterable[Engagement]:
+        """One for each asker: everybody waited for as long as they did."""
+        record = self._after.questions.find_answered(event.question.question_id)
+        card = self._before.questions.find_open(event.question.question_id)
+        assert record is not None, "what was just answered is in the state"
+        assert card is not None, "what was just answered was open before"
+        by = "host" if record.answered_role == "host" else "agent"
+        at_ms = card.asked_ms + event.response_ms
+        asks = [(card.question_id, card.subject, card.asked_ms, card.show_id)]
+        asks += [(a.ask_id, a.subject, a.asked_ms, a.show_id) for a in card.others]
+        for ask_id, subject, asked_ms, show_id in asks:
+            props = {"question_id": ask_id, "by": by, "latency_ms": max(0, at_ms - asked_ms)}
+            yield self._fact("question.answered", f"{ask_id}:{by}", at_ms, subject, show_id, props)
 
     def _shelf(self, event: ProductPinned | ProductUnpinned) -> Engagement | None:
         """One showing of a product lasts from its pin to its unpin (or the next pin, which says

@@ -19,6 +19,8 @@ from signaling.tasks import TaskSet
 
 log = logging.getLogger(__name__)
 
+SOON_MS: Final = 3_600_000
+"""A deadline so near keeps a room in memory that nobody is in."""
 TICK_AGAIN_S: Final = 1.0
 """Wait after a refused tick; a deadline of 15 s or more is not hurt by it."""
 TICK_S: Final = 0.25
@@ -178,9 +180,12 @@ class Housekeeping:
                 sink.emit(likes)
 
     def _forget_states(self) -> None:
-        """Rooms that were only looked at or swept; one with a deadline is kept until it is due."""
+        """Rooms that were only looked at or swept; one with a deadline is kept until it is due.
+        Deadlines far away are those of open questions: they wait until somebody looks again."""
         served = {room.ref for room in self._rooms()}
-        waiting = self._parts.store.deadlines()
+        soon_ms = self._parts.clock.now_ms() + SOON_MS
+        deadlines = self._parts.store.deadlines()
+        waiting = {ref for ref, due_ms in deadlines.items() if due_ms <= soon_ms}
         for ref in self._parts.store.refs():
             if ref not in served and ref not in waiting:
                 self._parts.store.forget(ref)

@@ -41,6 +41,11 @@ class RoomOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Of all viewers of a room on one node together."""
     ask_per_min: float = 10.0
     ask_burst: float = 3.0
+    question_ttl_ms: int = 7 * 24 * 3600 * 1000
+    detect_questions: bool = True
+    """Chat messages that ask something become questions, too."""
+    undetected_rooms: frozenset[str] = frozenset()
+    """Rooms in which they do not."""
     policy: CodecPolicy = CodecPolicy()
     ice_servers: tuple[IceServer, ...] = ()
     """Told to everybody alike: those that need no credentials."""
@@ -60,6 +65,7 @@ class RoomOptions(msgspec.Struct, frozen=True, kw_only=True):
             invite_timeout_ms=self.invite_timeout_ms,
             seat_grace_ms=self.seat_grace_ms,
             host_grace_ms=self.host_grace_ms,
+            question_ttl_ms=self.question_ttl_ms,
             slow_mode_s=self.slow_mode_s,
         )
 

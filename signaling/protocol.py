@@ -23,6 +23,7 @@ from signaling.views import (
     MediaChoice,
     ProductView,
     ProfileView,
+    QuestionSource,
     QuestionView,
     RequestView,
     Role,
@@ -111,6 +112,20 @@ class AnswerQuestion(ClientMessage, frozen=True, tag="answer_question"):
 
 
 class DismissQuestion(ClientMessage, frozen=True, tag="dismiss_question"):
+    id: MessageKey
+    question_id: MessageKey
+
+
+class ClaimQuestion(ClientMessage, frozen=True, tag="claim_question"):
+    """Host or staff: "I answer this one". Everybody is told, the askers' pages light up."""
+
+    id: MessageKey
+    question_id: MessageKey
+
+
+class ReleaseQuestion(ClientMessage, frozen=True, tag="release_question"):
+    """Host or staff: nobody answers it at the moment."""
+
     id: MessageKey
     question_id: MessageKey
 
@@ -322,6 +337,8 @@ InMessage = (
     | Like
     | AnswerQuestion
     | DismissQuestion
+    | ClaimQuestion
+    | ReleaseQuestion
     | RequestMic
     | CancelRequest
     | AcceptRequest
@@ -415,15 +432,48 @@ class QuestionAsked(RoomEvent, frozen=True, tag="question_asked"):
     question: QuestionView
 
 
+class QuestionJoined(RoomEvent, frozen=True, tag="question_joined"):
+    """Somebody asked what an open question asks already: it folds into that card.
+    Audience: staff and the person."""
+
+    question_id: str
+    """The card's."""
+    ask_id: str
+    """Of this asking: what its `ack` named."""
+    subject: str
+    name: str
+    text: str
+    asked_ms: int
+    count: int
+    """People who ask it now."""
+    source: QuestionSource = "asked"
+
+
+class QuestionClaimed(RoomEvent, frozen=True, tag="question_claimed"):
+    """Audience: everybody. `by` is the display name of who answers it now; None: nobody."""
+
+    question_id: str
+    by: str | None = None
+    claimed_ms: int | None = None
+
+
 class QuestionAnswered(RoomEvent, frozen=True, tag="question_answered"):
-    """Audience: everybody. `response_ms` runs from asking to answering."""
+    """Audience: everybody, so every asker hears it at once. `response_ms` runs from the first
+    asking to answering."""
 
     question: QuestionView
     response_ms: int
 
 
 class QuestionDismissed(RoomEvent, frozen=True, tag="question_dismissed"):
-    """Audience: staff and the asker."""
+    """Audience: staff and the asker; everybody when several asked it, and `subject` is empty."""
+
+    question_id: str
+    subject: str
+
+
+class QuestionExpired(RoomEvent, frozen=True, tag="question_expired"):
+    """Nobody answered it for so long that nobody will. Audience: as of `question_dismissed`."""
 
     question_id: str
     subject: str
@@ -487,8 +537,11 @@ LogEvent = (
     | InviteSent
     | InviteEnded
     | QuestionAsked
+    | QuestionJoined
+    | QuestionClaimed
     | QuestionAnswered
     | QuestionDismissed
+    | QuestionExpired
     | ProductListed
     | ProductDelisted
     | ProductPinned
@@ -707,8 +760,11 @@ OutMessage = (
     | InviteSent
     | InviteEnded
     | QuestionAsked
+    | QuestionJoined
+    | QuestionClaimed
     | QuestionAnswered
     | QuestionDismissed
+    | QuestionExpired
     | ProductListed
     | ProductDelisted
     | ProductPinned

@@ -92,9 +92,26 @@ def apply(state: RoomState, command: c.RoomCommand, wall_ms: int) -> Outcome:
     return Outcome(msgspec.structs.replace(changed, last_now_ms=now_ms), events)
 
 
+def result_of(
+    command: c.RoomCommand, result: dict[str, str | int] | None, after: RoomState
+) -> dict[str, str | int] | None:
+    """What an `ack` names: of a question the card it went to, and its own id where that is
+    another one."""
+    if not isinstance(command, c.Ask) or result is None:
+        return result
+    card = questions.card_of(after.questions, command)
+    if card == command.question_id:
+        return result
+    return {**result, "question_id": card, "ask_id": command.question_id}
+
+
 def next_deadline_ms(state: RoomState) -> int | None:
     """Unix ms at which a `Tick` is due; None while nothing waits."""
-    due = (show.next_deadline_ms(state.show), stage.next_deadline_ms(state.stage))
+    due = (
+        show.next_deadline_ms(state.show),
+        stage.next_deadline_ms(state.stage),
+        questions.next_deadline_ms(state.questions),
+    )
     return min((ms for ms in due if ms is not None), default=None)
 
 
@@ -147,9 +164,13 @@ def _settle_deadlines(state: RoomState, now_ms: int) -> tuple[RoomState, tuple[L
             new_stage, stage_events = stage.clear(state.stage, due_ms)
         else:
             new_stage, stage_events = stage.expire(state.stage, due_ms)
-        assert show_events or stage_events, "a deadline was due and nothing expired"
-        events += (*show_events, *stage_events)
-        state = msgspec.structs.replace(state, show=new_show, stage=new_stage)
+        new_questions, question_events = questions.expire(state.questions, due_ms)
+        expired = (*show_events, *stage_events, *question_events)
+        assert expired, "a deadline was due and nothing expired"
+        events += expired
+        state = msgspec.structs.replace(
+            state, show=new_show, stage=new_stage, questions=new_questions
+        )
     return state, tuple(events)
 
 
@@ -164,7 +185,7 @@ def _dispatch(
         new_show, show_events = show.apply(state.show, part, now_ms, state.rules)
         new_stage, stage_events = stage.apply(state.stage, part, now_ms, state.rules)
         new_questions, question_events = questions.apply(
-            state.questions, part, now_ms, state.show.show_id
+            state.questions, part, now_ms, state.show.show_id, state.rules
         )
         new_shelf, shelf_events = shelf.apply(state.shelf, part, now_ms, state.show.is_running)
         new_chat, chat_events = chat_rules.apply(state.chat, part, state.rules)

@@ -342,7 +342,8 @@ class RoomStore:
                 folded.append(_Folded(asked, None, Done(), refusal))
                 continue
             engagements = tuple(self._engage(room.ref, state, outcome)) if outcome.events else ()
-            folded.append(_Folded(asked, outcome, Done(asked.item.result, engagements), None))
+            result = room_state.result_of(asked.item.command, asked.item.result, outcome.state)
+            folded.append(_Folded(asked, outcome, Done(result, engagements), None))
             state = outcome.state
         return state, folded
 

@@ -9,6 +9,7 @@ from collections import Counter
 from typing import Final, NamedTuple
 
 from signaling import commands as c
+from signaling.asking.shipped import Asking
 from signaling.chat_door import ChatDoor
 from signaling.clock import Clock
 from signaling.close_codes import CloseCode
@@ -28,6 +29,7 @@ from signaling.presence import PresenceBook
 from signaling.profiles import ProfileSource
 from signaling.protocol import LogEvent
 from signaling.quality_book import QualityBook
+from signaling.question_finder import QuestionFinder
 from signaling.room_state import snapshot_for
 from signaling.room_store import RoomStore
 from signaling.room_view import RoomView
@@ -74,6 +76,7 @@ class Parts(NamedTuple):
     """Messages of a lane that were refused, by lane and reason."""
     occupancy: Occupancy
     figures: MediaFigures
+    asking: Asking
 
 
 class ServedRoom:
@@ -85,6 +88,7 @@ class ServedRoom:
         self._keys = RoomKeys(*ref)
         self._tasks = TaskSet(f"room.{ref.room}")
         self.limits = Limits(parts.options.allowances)
+        self.finder = QuestionFinder(parts.asking, parts.clock.monotonic())
         self.chat_door = ChatDoor(parts.options.room_chat, -math.inf)
         self.hub = Hub(ref, self._tasks, on_event=self._on_event)
         uplinks = Uplinks()

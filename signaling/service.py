@@ -21,6 +21,7 @@ from redis.asyncio import Redis
 
 from media.seam import Answered, IceRestarted, MediaPort, PeerId, Source
 from signaling import admission
+from signaling.asking.shipped import shipped_asking
 from signaling.clock import Clock, SystemClock
 from signaling.close_codes import CloseCode
 from signaling.connection import Session
@@ -146,6 +147,7 @@ class RoomService:
             refused_in=Counter(),
             occupancy=Occupancy(),
             figures=MediaFigures(),
+            asking=shipped_asking(),
         )
         self._rooms: dict[RoomRef, ServedRoom] = {}
         self._by_stream: dict[str, ServedRoom] = {}

@@ -13,7 +13,9 @@ Role = Literal["host", "guest", "viewer", "staff"]
 MediaChoice = Literal["audio", "video"]
 SourceName = Literal["camera", "microphone", "screen", "screen_audio"]
 ShowPhase = Literal["scheduled", "live", "host_lost", "ended"]
-QuestionPhase = Literal["open", "answered", "dismissed"]
+QuestionPhase = Literal["open", "answered", "dismissed", "expired"]
+QuestionSource = Literal["asked", "detected"]
+"""By the ask button, or found in a chat message."""
 EndReason = Literal["host_ended", "host_lost"]
 
 
@@ -76,6 +78,8 @@ class StageView(msgspec.Struct, frozen=True):
 
 
 class QuestionView(msgspec.Struct, frozen=True):
+    """A card: one question and everybody who asks it."""
+
     question_id: str
     subject: str
     name: str
@@ -88,6 +92,20 @@ class QuestionView(msgspec.Struct, frozen=True):
     """The answering person's display name."""
     answer: str | None = None
     """Text of a written answer; None when it was answered live."""
+    count: int = 1
+    """People who ask it, each once."""
+    askers: tuple[str, ...] = ()
+    """Names of the first few of them, the first asker's included; empty while there is but one."""
+    source: QuestionSource = "asked"
+    intent: str | None = None
+    """What it is about (docs/questions.md); None when that is not known."""
+    reasons: tuple[str, ...] = ()
+    """Why a chat message was taken for a question, strongest first, while it is open."""
+    claimed_by: str | None = None
+    """Display name of who is answering it now."""
+    claimed_ms: int | None = None
+    mine: bool = False
+    """In a `welcome`: you asked it."""
 
 
 class ChatView(msgspec.Struct, frozen=True):

@@ -8,9 +8,15 @@ from typing import Final
 from loadtest.sockets.stamp import find_stamps
 from loadtest.targets.target import Encoding, Lane
 
-_LANE_OF: Final[dict[bytes, Lane]] = {b"chat_said": "chat", b"question_asked": "question"}
+_LANE_OF: Final[dict[bytes, Lane]] = {
+    b"chat_said": "chat",
+    b"question_asked": "question",
+    b"question_joined": "question",
+}
 """An answer carries the text of its question, too, whose stamp is old by then."""
-_WITH_TEXTS: Final = frozenset({"chat_said", "question_asked", "question_answered", "welcome"})
+_WITH_TEXTS: Final = frozenset(
+    {"chat_said", "question_asked", "question_joined", "question_answered", "welcome"}
+)
 _WORDS: Final[dict[Encoding, re.Pattern[bytes]]] = {
     "json": re.compile(rb'"type":\s?"([a-z_]{1,31})"|~t([0-9a-z]{1,13})~'),
     "msgpack": re.compile(rb"\xa4type[\xa1-\xbf]([a-z_]{1,31})|~t([0-9a-z]{1,13})~"),

@@ -23,7 +23,10 @@ LANE_OF: Final[dict[str, Lane]] = {
     "chat_said": "chat",
     "question_asked": "question",
     "question_answered": "question",
+    "question_joined": "question",
+    "question_claimed": "question",
     "question_dismissed": "question",
+    "question_expired": "question",
     "counts": "ambient",
     "chat_rate": "ambient",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import resources
 from typing import NamedTuple
 
@@ -25,8 +26,9 @@ def shipped_lexicon() -> Lexicon:
     )
 
 
+@cache
 def shipped_asking() -> Asking:
-    """Everything with the shipped data: some 200 ms of work, once at start."""
+    """Everything with the shipped data: some 200 ms of work, once a process."""
     lexicon = shipped_lexicon()
     detector = Detector(lexicon)
     return Asking(detector, Fingerprints(lexicon.folding, detector))

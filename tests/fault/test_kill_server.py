@@ -53,7 +53,8 @@ class Asker:
         """With the same id, as every client does: it may have been committed already."""
         if self._pending is not None:
             key, text = self._pending
-            await self.client.request("ask", id=key, text=text)
+            # Each about another product: they are many questions, not one that many ask.
+            await self.client.request("ask", id=key, text=text, product_id=key)
             self._pending = None
 
 

@@ -27,7 +27,9 @@ AUDIENCES: Final = {
     protocol.InviteSent: STAFF_AND_PERSON,
     protocol.InviteEnded: STAFF_AND_PERSON,
     protocol.QuestionAsked: STAFF_AND_PERSON,
-    protocol.QuestionDismissed: STAFF_AND_PERSON,
+    protocol.QuestionJoined: STAFF_AND_PERSON,
+    protocol.QuestionDismissed: f"{STAFF_AND_PERSON}; everybody when it was asked by several",
+    protocol.QuestionExpired: f"{STAFF_AND_PERSON}; everybody when it was asked by several",
     protocol.ProductListed: "staff",
     protocol.ProductDelisted: "staff",
 }
@@ -40,6 +42,7 @@ ELSEWHERE: Final[dict[type, tuple[str, str]]] = {
     protocol.InviteSent: ("`mic.invited`", "`stage_invited`"),
     protocol.InviteEnded: ("`mic.rejected`, unless accepted", "`stage_accepted`, if accepted"),
     protocol.QuestionAsked: ("`question.asked`", "`question_received`"),
+    protocol.QuestionJoined: ("`question.asked`", "`question_received`"),
     protocol.QuestionAnswered: ("`question.answered`", "`question_answered`"),
     protocol.ProductPinned: ("`product.shown`, when newly pinned", "–"),
     protocol.ProductUnpinned: ("`product.hidden`", "–"),
@@ -135,6 +138,8 @@ def _limits() -> str:
             str(rules.MAX_OPEN_QUESTIONS_EACH),
             "`too_many_questions`",
         ],
+        ["people of one card", str(rules.MAX_ASKERS + 1), "another card begins"],
+        ["people in all cards of a room", str(rules.MAX_OPEN_ASKERS), "`too_many_questions`"],
         ["answers shown to newcomers", str(rules.KEPT_ANSWERS), "older ones are left out"],
         ["products of a room", str(shelf.MAX_PRODUCTS), "`shelf_full`"],
         *(

@@ -173,6 +173,16 @@ export class Room extends EventTarget {
     return this.#command({ type: 'dismiss_question', question_id: questionId });
   }
 
+  /** "I answer this one": its askers are told. */
+  claimQuestion(questionId) {
+    return this.#command({ type: 'claim_question', question_id: questionId });
+  }
+
+  /** Nobody answers it at the moment. */
+  releaseQuestion(questionId) {
+    return this.#command({ type: 'release_question', question_id: questionId });
+  }
+
   /** Host and staff: show its card on every page, instead of the one before. @param {string} sku */
   pinProduct(sku) {
     return this.#command({ type: 'pin_product', sku });

@@ -298,3 +298,25 @@ async def test_stopping_sends_everybody_away_to_come_back(tmp_path: Path) -> Non
     close_code, _ = await end
     await http.close()
     assert close_code == CloseCode.SHUTTING_DOWN
+
+
+async def test_two_who_ask_the_same_are_one_card_and_both_hear_the_answer(
+    live: LiveServer,
+) -> None:
+    room = live.new_room()
+    async with connect(live) as host, connect(live) as ann, connect(live) as ben:
+        await host.send_str(join(live, room, "anna", "host"))
+        await until(host, "welcome")
+        for ws, user in ((ann, "ann"), (ben, "ben")):
+            await ws.send_str(join(live, room, user))
+            await until(ws, "welcome")
+        await ann.send_str('{"type":"ask","id":"1","text":"这个适合油皮吗？"}')
+        card = (await until(host, "question_asked"))["question"]["question_id"]
+        await ben.send_str('{"type":"chat","id":"1","text":"请问这个适合油皮吗"}')
+        joined = await until(host, "question_joined")
+        assert (joined["question_id"], joined["count"]) == (card, 2)
+        answer = {"type": "answer_question", "id": "2", "question_id": card, "text": "适合"}
+        await host.send_str(json.dumps(answer))
+        for ws in (ann, ben):
+            answered = (await until(ws, "question_answered"))["question"]
+            assert (answered["question_id"], answered["count"]) == (card, 2)

@@ -24,7 +24,10 @@ from signaling.protocol import (
     ProductUnpinned,
     QuestionAnswered,
     QuestionAsked,
+    QuestionClaimed,
     QuestionDismissed,
+    QuestionExpired,
+    QuestionJoined,
     SeatChanged,
     SeatLeft,
     SeatTaken,
@@ -51,6 +54,9 @@ PUBLIC: list[LogEvent] = [
     SeatChanged(seat=SEAT),
     SeatLeft(seat=1, subject="ann", reason="left", on_ms=1),
     QuestionAnswered(question=QUESTION, response_ms=1),
+    QuestionClaimed(question_id="q", by="host", claimed_ms=1),
+    QuestionDismissed(question_id="q", subject=""),
+    QuestionExpired(question_id="q", subject=""),
     ProductPinned(product=PRODUCT),
     ProductUnpinned(sku="p"),
     OrderPlaced(name="A**", sku="p", title="P", qty=1, at_ms=1),
@@ -68,6 +74,10 @@ PERSONAL: list[LogEvent] = [
     InviteEnded(subject="ann", outcome="declined"),
     QuestionAsked(question=QUESTION),
     QuestionDismissed(question_id="q", subject="ann"),
+    QuestionExpired(question_id="q", subject="ann"),
+    QuestionJoined(
+        question_id="q", ask_id="a", subject="ann", name="A", text="?", asked_ms=1, count=2
+    ),
 ]
 OF_STAFF: list[LogEvent] = [ProductListed(product=PRODUCT), ProductDelisted(sku="p")]
 
@@ -101,7 +111,14 @@ def test_what_concerns_staff_alone_reaches_nobody_else(event: LogEvent) -> None:
 
 def test_lanes() -> None:
     lanes = {type(event): lane_of(event) for event in (*PUBLIC, *PERSONAL)}
-    questions = {QuestionAsked, QuestionAnswered, QuestionDismissed}
+    questions = {
+        QuestionAsked,
+        QuestionJoined,
+        QuestionClaimed,
+        QuestionAnswered,
+        QuestionDismissed,
+        QuestionExpired,
+    }
     assert {cls for cls, lane in lanes.items() if lane is Lane.QUESTION} == questions
     assert {cls for cls, lane in lanes.items() if lane is Lane.CHAT} == {ChatSaid}
     assert {cls for cls, lane in lanes.items() if lane is Lane.COMMERCE} == {OrderPlaced}

@@ -60,6 +60,23 @@ def test_a_question_and_its_answer() -> None:
     assert answered.at_ms == room.now_ms
 
 
+def test_everybody_who_asked_was_answered_after_their_own_wait() -> None:
+    room = live()
+    room.tell(c.Ask(ANN, QuestionId("q1"), "适合油皮吗", "p1"))
+    room.now_ms += 1_000
+    (joined,) = room.tell(c.Ask(BEN, QuestionId("q2"), "油皮能用吗", "p1", into=QuestionId("q1")))
+    assert summary([joined]) == [("question.asked", "q2", BEN.subject)]
+    assert joined.props == {"question_id": "q2", "message_id": "q2", "product_id": "p1"}
+    assert room.tell(c.Ask(BEN, QuestionId("q3"), "油皮呢", into=QuestionId("q1"))) == []
+    room.now_ms += 2_000
+    answered = room.tell(c.AnswerQuestion(HOST, QuestionId("q1")))
+    assert summary(answered) == [
+        ("question.answered", "q1:host", ANN.subject),
+        ("question.answered", "q2:host", BEN.subject),
+    ]
+    assert [fact.props["latency_ms"] for fact in answered] == [3_000, 2_000]
+
+
 def test_an_answer_of_staff_is_an_agents_and_belongs_to_the_show_of_the_question() -> None:
     room = live()
     room.ask(ANN, "q1")

@@ -42,6 +42,27 @@ async def test_an_empty_room_is_closed_and_its_counters_stay(
         assert again.welcome["show"]["show_id"]
 
 
+async def test_an_open_question_keeps_no_empty_room_in_memory_and_is_there_again(
+    store_url: str, shop: ShopId, room: RoomId
+) -> None:
+    options = RoomOptions(seat_grace_ms=0, question_ttl_ms=86_400_000)
+    async with Node(store_url, shop, room, options) as node:
+        host = await node.join("hugo", "host")
+        await host.ok(p.Ask(next(_keys), "下次什么时候播"))
+        await host.drop("client_closed")
+        await node.sink.next("room.left")
+        await node.store.ping()  # some turns of the loop: the grace of 0 ms is over
+        for _ in range(3):
+            node.clock.ahead_ms += 11_000
+            await node.service._housekeeping._count()
+        node.service._housekeeping._forget_states()
+        assert node.service._store.refs() == []
+        again = await node.join("hugo", "host")
+        assert [q["text"] for q in again.welcome["questions"]] == ["下次什么时候播"]
+        node.clock.ahead_ms += 86_400_000
+        await again.link.next("question_expired")
+
+
 async def test_rooms_of_one_node_are_bounded(store_url: str, shop: ShopId, room: RoomId) -> None:
     async with Node(store_url, shop, room, RoomOptions(max_rooms=1)) as node:
         await node.join("ann")

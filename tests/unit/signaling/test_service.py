@@ -114,8 +114,69 @@ async def test_retries_of_another_person_are_other_messages(node: Node) -> None:
     host = await node.join("hugo", "host")
     ann, bob = await node.join("ann"), await node.join("bob")
     await ann.ok(p.Ask("same", "q?"))
-    await bob.ok(p.Ask("same", "q?"))
+    await bob.ok(p.Ask("same", "r?"))
     await host.link.until(lambda: len(host.link.of("question_asked")) == 2)
+
+
+async def test_what_two_nodes_ask_is_one_card_and_every_asker_hears_the_answer(
+    node: Node, other: Node
+) -> None:
+    host = await node.join("hugo", "host")
+    ann, bob, cat = await node.join("ann"), await node.join("bob"), await other.join("cat")
+    first = await ann.ok(p.Ask(key(), "这个适合油皮吗？"))
+    card = first["result"]["question_id"]
+    await bob.ok(p.Ask(key(), "请问这个适合油皮吗"))
+    await cat.link.next("welcome")
+    third = await cat.ok(p.Ask(key(), "这个适合油皮吗"))
+    joined = await cat.link.next("question_joined")
+    assert (joined["question_id"], joined["ask_id"]) == (card, third["result"]["ask_id"])
+    assert third["result"]["question_id"] == card
+    again = await ann.ok(p.Ask(key(), "这个适合油皮吗"))
+    assert again["result"]["question_id"] == card
+    await host.link.until_count("question_joined", 2)
+    assert [m["count"] for m in host.link.of("question_joined")] == [2, 3]
+    assert ann.link.of("question_joined") == []
+    await host.ok(p.ClaimQuestion(key(), card))
+    for asker in (ann, bob, cat):
+        assert (await asker.link.next("question_claimed"))["by"] == "hugo"
+    await host.ok(p.AnswerQuestion(key(), card))
+    for asker in (ann, bob, cat):
+        answered = await asker.link.next("question_answered")
+        assert answered["question"]["count"] == 3
+    told = [e for e in node.sink.durable if e.type == "question.answered"]
+    assert [e.subject for e in told] == ["s-ann", "s-bob", "s-cat"]
+    back = await other.join("bob")
+    assert [q["mine"] for q in back.welcome["questions"]] == [True]
+
+
+async def test_a_question_in_the_chat_becomes_one(node: Node) -> None:
+    host = await node.join("hugo", "host")
+    ann = await node.join("ann")
+    ack = await ann.ok(p.Chat(key(), "主播这个适合油皮吗"))
+    asked = (await host.link.next("question_asked"))["question"]
+    assert (asked["source"], asked["intent"]) == ("detected", "suitability")
+    assert asked["question_id"] == ack["result"]["question_id"]
+    assert asked["reasons"]
+    assert (await host.link.next("chat_said"))["chat"]["text"] == "主播这个适合油皮吗"
+    again = await ann.ok(p.Chat(key(), "主播这个适合油皮吗"))
+    assert again["result"]["question_id"] == asked["question_id"]
+    await ann.ok(p.Chat(key(), "好好看啊"))
+    await host.ok(p.Chat(key(), "大家有什么问题吗？"))
+    await host.link.until_count("chat_said", 4)
+    assert len(host.link.of("question_asked")) == 1
+    assert host.link.of("question_joined") == []
+    assert [e.type for e in node.sink.durable] == ["question.asked"]
+
+
+async def test_more_questions_than_a_person_may_ask_stay_chat(
+    store_url: str, shop: ShopId, room: RoomId
+) -> None:
+    async with Node(store_url, shop, room, RoomOptions(ask_burst=3, ask_per_min=1)) as node:
+        await node.join("hugo", "host")
+        ann = await node.join("ann")
+        acks = [await ann.ok(p.Chat(key(), f"{n}号色有货吗")) for n in range(1, 5)]
+    assert ["question_id" in ack["result"] for ack in acks] == [True, True, True, False]
+    assert acks[-1]["result"]["question_refused"] == "rate_limited"
 
 
 async def test_commands_of_others_are_refused_with_their_id(node: Node) -> None:
@@ -437,3 +498,17 @@ async def test_closing_sends_everybody_away(store_url: str, shop: ShopId, room: 
     with pytest.raises(Refusal) as refused:
         await node.join("bob")
     assert refused.value.code == "shutting_down"
+
+
+async def test_detection_can_be_switched_off_for_a_server_or_a_room(
+    store_url: str, shop: ShopId, room: RoomId
+) -> None:
+    for options in (
+        RoomOptions(detect_questions=False),
+        RoomOptions(undetected_rooms=frozenset({room})),
+    ):
+        async with Node(store_url, shop, room, options) as node:
+            await node.join("hugo", "host")
+            ann = await node.join("ann")
+            ack = await ann.ok(p.Chat(key(), "这个适合油皮吗"))
+            assert ack["result"].keys() == {"message_id"}

@@ -1,6 +1,7 @@
 /**
- * Buyers' questions, longest waiting first: who asks, how long they wait, what we know of them.
- * Rows are kept and moved, never rebuilt, so that a half-typed answer survives new questions.
+ * Buyers' questions as cards, best first: who and how many ask, why it stands here, what we know of
+ * who asked first. Rows are kept and moved, never rebuilt, so that a half-typed answer survives new
+ * questions; nothing moves under a pointer that is just about to press.
  */
 import { avatar, el, icon, oncePerFrame } from '../ui/dom.js';
 import { minutes, nameOf, roughly } from '../ui/format.js';
@@ -8,12 +9,17 @@ import { setText, t } from '../ui/i18n.js';
 import { accepted } from '../ui/toast.js';
 import { inviteToStage, openPerson } from './person-dialog.js';
 import { labelOf } from './profiles.js';
+import { asCsv, download } from './question-export.js';
+import { ranked, scoreOf } from './question-rank.js';
 
 /** Longer waits turn warm, then hot. */
 const WARM_AFTER_MS = 60_000;
 const HOT_AFTER_MS = 180_000;
 const ROWS_SHOWN = 100;
 const ANSWERED_SHOWN = 30;
+const REASONS_SHOWN = 3;
+/** So long after the pointer moved over the list the cards stand still. */
+const HOLD_MS = 1500;
 
 export class QuestionBoard {
   /** @type {Map<string, HTMLElement>} */ #rows = new Map();
@@ -23,6 +29,11 @@ export class QuestionBoard {
   #render = oncePerFrame(() => this.#renderNow());
   #tabs;
   #onCount;
+  #export;
+  #holdUntil = 0;
+  #isHeld = false;
+  /** @type {Map<string, import('../sdk/types.js').Profile>} Of who asked first, as they come in. */
+  #people = new Map();
 
   /**
    * @param {{list: HTMLElement, tabs: HTMLElement, more: HTMLElement, empty: HTMLElement}} parts
@@ -38,7 +49,13 @@ export class QuestionBoard {
     this.#profiles = profiles;
     this.#onCount = onCount;
     this.#tabs = [this.#tab(true), this.#tab(false)];
+    this.#export = el('button', {
+      class: 'btn btn-small btn-quiet export-questions', key: 'console.export', testid: 'questions-export', attrs: { type: 'button' },
+      on: { click: () => download(`questions-${room.state.room}.csv`, asCsv([...room.state.questions.values()])) },
+    });
     tabs.append(...this.#tabs);
+    tabs.after(this.#export);
+    list.addEventListener('pointermove', () => { this.#holdUntil = performance.now() + HOLD_MS; });
     room.addEventListener('questions', this.#render);
     setInterval(() => this.#tick(), 1000);
     this.#render();
@@ -57,7 +74,7 @@ export class QuestionBoard {
     return document.activeElement?.closest?.('.question') ?? null;
   }
 
-  /** Press a button of the chosen (else the first) row. @param {'answer-live'|'answer-text'|'dismiss'|'asker'|'question-invite'} action */
+  /** Press a button of the chosen (else the first) row. @param {'claim'|'answer-live'|'answer-text'|'dismiss'|'asker'|'question-invite'} action */
   press(action) {
     const row = this.chosen() ?? this.list.firstElementChild;
     row?.querySelector(`[data-action="${action}"]`)?.click();
@@ -77,7 +94,7 @@ export class QuestionBoard {
 
   #renderNow() {
     const all = [...this.#room.state.questions.values()];
-    const open = all.filter((question) => question.phase === 'open').sort((a, b) => a.asked_ms - b.asked_ms);
+    const open = this.#inOrder(all.filter((question) => question.phase === 'open'));
     const answered = all.filter((question) => question.phase === 'answered').sort((a, b) => b.answered_ms - a.answered_ms);
     const wanted = this.#isOpenTab ? open.slice(0, ROWS_SHOWN) : answered.slice(0, ANSWERED_SHOWN);
     this.#sync(wanted);
@@ -87,12 +104,24 @@ export class QuestionBoard {
     if (!this.more.hidden) setText(this.more, 'console.more_questions', { n: open.length - ROWS_SHOWN });
     this.empty.hidden = wanted.length > 0;
     setText(this.empty, this.#isOpenTab ? 'console.no_questions' : 'console.no_answers');
+    this.#export.hidden = all.length === 0;
     this.#onCount(open.length);
     this.#tick();
   }
 
+  /** Best first; while the pointer is busy the cards that are shown keep their places. */
+  #inOrder(open) {
+    const best = ranked(open, (question) => this.#people.get(question.subject), this.#room.now()).map(({ question }) => question);
+    this.#isHeld = this.#isOpenTab && performance.now() < this.#holdUntil;
+    if (!this.#isHeld) return best;
+    const places = new Map([...this.list.children].map((row, place) => [row.dataset.questionId, place]));
+    const place = ({ question_id: id }) => places.get(id) ?? ROWS_SHOWN;
+    return best.sort((a, b) => place(a) - place(b));
+  }
+
   #sync(wanted) {
     const keys = new Map(wanted.map((question) => [`${question.question_id}/${question.phase}`, question]));
+    const active = document.activeElement;
     const focused = this.chosen();
     const nextFocus = focused?.nextElementSibling ?? focused?.previousElementSibling;
     for (const [key, row] of this.#rows) {
@@ -110,7 +139,10 @@ export class QuestionBoard {
       }
       if (row === place) place = place.nextElementSibling;
       else this.list.insertBefore(row, place);
+      if (question.phase === 'open') update(row, question);
     }
+    // A row that moved lost the focus.
+    if (active !== document.activeElement && this.list.contains(active)) active.focus({ preventScroll: true });
   }
 
   #openRow(question) {
@@ -129,11 +161,21 @@ export class QuestionBoard {
         on: { click: () => openPerson(person, this.#room, this.#profiles) },
       }),
       label,
+      el('span', { class: 'question-source' }),
+      el('span', { class: 'question-count', testid: 'question-count' }),
       el('time', { class: 'question-wait' })),
     el('p', { class: 'question-text', text: question.text }),
+    el('p', { class: 'question-askers', testid: 'question-askers' }),
+    el('p', { class: 'question-claim', testid: 'question-claim' }, icon('mic'), el('span')),
+    el('p', { class: 'question-why', testid: 'question-why' }),
     known);
     row.append(this.#actions(question, person, row));
-    this.#profiles.get(question.subject).then((profile) => showKnown(known, label, profile));
+    this.#profiles.get(question.subject).then((profile) => {
+      if (!profile) return;
+      showKnown(known, label, profile);
+      this.#people.set(question.subject, profile);
+      this.#render();
+    });
     return row;
   }
 
@@ -147,7 +189,11 @@ export class QuestionBoard {
       pressed.disabled = true;
       if (!(await accepted(command()))) pressed.disabled = false;
     };
+    const claim = (pressed) => once(pressed, () => (
+      this.#room.state.questions.get(id)?.claimed_by ? this.#room.releaseQuestion(id) : this.#room.claimQuestion(id)))
+      .then(() => { pressed.disabled = false; });
     return el('div', { class: 'question-actions' },
+      button('claim', 'hand', 'console.claim', '', claim),
       button('answer-live', 'mic', 'console.answer_live', 'btn-ask', (pressed) => once(pressed, () => this.#room.answerQuestion(id))),
       button('answer-text', 'text', 'console.answer_text', '', () => this.#toggleForm(question, row)),
       button('question-invite', 'invite', 'console.invite', '', () => inviteToStage(person, this.#room)),
@@ -192,12 +238,53 @@ export class QuestionBoard {
       const time = row.querySelector('.question-wait');
       time.textContent = minutes(waited);
       time.title = t('console.waiting_for', { time: minutes(waited) });
+      const question = this.#room.state.questions.get(row.dataset.questionId);
+      if (question) showWhy(row.querySelector('.question-why'), scoreOf(question, this.#people.get(question.subject), now));
     }
+    if (this.#isHeld) this.#render();
   }
 }
 
+/** What may change while a card is open. */
+function update(row, question) {
+  const count = question.count ?? 1;
+  const badge = row.querySelector('.question-count');
+  badge.hidden = count < 2;
+  badge.textContent = `×${count}`;
+  const askers = row.querySelector('.question-askers');
+  askers.hidden = count < 2;
+  const names = (question.askers ?? []).map((name) => name.trim()).filter(Boolean);
+  if (count > 1) setText(askers, names.length ? 'console.askers' : 'console.askers_unnamed', { names: names.join(t('console.name_separator')), n: count });
+  const source = row.querySelector('.question-source');
+  source.hidden = question.source !== 'detected';
+  if (!source.hidden && !source.textContent) {
+    source.className = 'question-source tag';
+    setText(source, 'console.detected');
+    source.title = (question.reasons ?? []).join('\n');
+  }
+  const claimed = row.querySelector('.question-claim');
+  claimed.hidden = !question.claimed_by;
+  row.classList.toggle('is-claimed', !claimed.hidden);
+  if (!claimed.hidden) setText(claimed.lastElementChild, 'console.claimed_by', { name: question.claimed_by });
+  setText(row.querySelector('[data-action="claim"] span'), claimed.hidden ? 'console.claim' : 'console.release');
+}
+
+function showWhy(node, { points, reasons }) {
+  const shown = reasons.filter((reason) => Math.round(reason.points) > 0).slice(0, REASONS_SHOWN);
+  const text = [t('reason.points', { n: Math.round(points) }),
+    ...shown.map((reason) => `${reasonText(reason)} +${Math.round(reason.points)}`)].join(' · ');
+  if (node.textContent === text) return;
+  node.textContent = text;
+  node.title = reasons.map((reason) => `${reasonText(reason)} +${reason.points.toFixed(1)}`).join('\n');
+}
+
+function reasonText({ kind, value }) {
+  if (kind === 'intent') return t(`intent.${value}`);
+  if (kind === 'waiting') return t('reason.waiting', { time: minutes(Number(value) * 1000) });
+  return t(`reason.${kind}`, { n: value });
+}
+
 function showKnown(known, label, profile) {
-  if (!profile) return;
   const { key, style } = labelOf(profile);
   label.className = style;
   setText(label, key);
@@ -209,6 +296,7 @@ function showKnown(known, label, profile) {
 function answeredRow(question) {
   const row = el('li', { class: 'question is-answered', testid: 'answered-item', attrs: { tabindex: -1, 'data-question-id': question.question_id } },
     el('div', { class: 'question-head' }, avatar(question), el('span', { class: 'question-asker', person: question }),
+      question.count > 1 ? el('span', { class: 'question-count', text: `×${question.count}` }) : null,
       el('time', { class: 'question-wait', text: minutes(question.answered_ms - question.asked_ms) })),
     el('p', { class: 'question-text', text: question.text }));
   const how = el('p', { class: 'question-answer' }, icon('check'), el('span', {

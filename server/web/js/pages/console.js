@@ -133,6 +133,7 @@ function shortcutsOf(board, studio, stage) {
   return [
     { keys: ['j', 'ArrowDown'], text: 'keys.next', run: () => board.move(1) },
     { keys: ['k', 'ArrowUp'], text: 'keys.previous', run: () => board.move(-1) },
+    { keys: ['w'], text: 'keys.claim', run: () => board.press('claim') },
     { keys: ['a'], text: 'keys.answer_live', run: () => board.press('answer-live') },
     { keys: ['t'], text: 'keys.answer_text', run: () => board.press('answer-text') },
     { keys: ['x'], text: 'keys.dismiss', run: () => board.press('dismiss') },

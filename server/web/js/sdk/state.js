@@ -8,6 +8,8 @@
 export const CHAT_KEPT = 200;
 /** Closed questions kept beside the open ones. */
 export const CLOSED_QUESTIONS_KEPT = 50;
+/** Names of askers kept of a card; its count says how many there are. */
+const ASKERS_KEPT = 8;
 /** Products kept; a room has no more. */
 const PRODUCTS_KEPT = 50;
 
@@ -100,21 +102,39 @@ const FOLDS = {
   },
   question_asked(state, { question }) {
     const known = state.questions.get(question.question_id);
+    if (known && (known.phase !== 'open' || known.count > question.count)) return [];
+    state.questions.set(question.question_id, { ...question, mine: isMine(state, question, known) });
+    return ['questions'];
+  },
+  question_joined(state, { question_id: id, subject, name, text, asked_ms, count, source = 'asked' }) {
+    const known = state.questions.get(id);
     if (known && known.phase !== 'open') return [];
-    state.questions.set(question.question_id, question);
+    if (!known) {
+      // Not of the staff: of the card one knows what one asked oneself, until it is answered.
+      const mine = subject === state.you?.subject;
+      state.questions.set(id, { question_id: id, subject, name, text, asked_ms, phase: 'open', count, askers: [], source, mine });
+      return ['questions'];
+    }
+    if (count <= (known.count ?? 1)) return []; // a replay says it again
+    const askers = known.askers?.length ? known.askers : [known.name];
+    const mine = known.mine || subject === state.you?.subject;
+    state.questions.set(id, { ...known, count, askers: [...askers, name].slice(0, ASKERS_KEPT), mine });
+    return ['questions'];
+  },
+  question_claimed(state, { question_id: id, by = null, claimed_ms = null }) {
+    const known = state.questions.get(id);
+    if (!known || known.phase !== 'open') return [];
+    state.questions.set(id, { ...known, claimed_by: by, claimed_ms });
     return ['questions'];
   },
   question_answered(state, { question }) {
-    state.questions.set(question.question_id, question);
+    const known = state.questions.get(question.question_id);
+    state.questions.set(question.question_id, { ...question, mine: isMine(state, question, known) });
     trimQuestions(state);
     return ['questions'];
   },
-  question_dismissed(state, { question_id: id }) {
-    const known = state.questions.get(id);
-    if (known) state.questions.set(id, { ...known, phase: 'dismissed' });
-    trimQuestions(state);
-    return ['questions'];
-  },
+  question_dismissed: (state, message) => closeQuestion(state, message, 'dismissed'),
+  question_expired: (state, message) => closeQuestion(state, message, 'expired'),
   product_listed(state, { product }) {
     state.shelf = { ...state.shelf, products: withProduct(state.shelf.products, product) };
     return ['shelf'];
@@ -163,7 +183,8 @@ export function about(state, subject = state.you?.subject ?? '') {
     seat: state.stage.seats.find(isTheirs) ?? null,
     request: state.stage.requests.find(isTheirs) ?? null,
     invite: state.stage.invites.find(isTheirs) ?? null,
-    questions: [...state.questions.values()].filter(isTheirs),
+    questions: [...state.questions.values()].filter((question) => (
+      isTheirs(question) || (question.mine && subject === state.you?.subject))),
   };
 }
 
@@ -190,6 +211,17 @@ function wholeSeat(seat) {
 
 function without(records, subject) {
   return records.filter((record) => record.subject !== subject);
+}
+
+function isMine(state, question, known) {
+  return (known?.mine ?? false) || question.subject === state.you?.subject;
+}
+
+function closeQuestion(state, { question_id: id }, phase) {
+  const known = state.questions.get(id);
+  if (known) state.questions.set(id, { ...known, phase });
+  trimQuestions(state);
+  return ['questions'];
 }
 
 /** A known product keeps its place. */

@@ -57,11 +57,19 @@
  * @property {string} name
  * @property {string} text
  * @property {number} asked_ms
- * @property {'open'|'answered'|'dismissed'} phase
+ * @property {'open'|'answered'|'dismissed'|'expired'} phase
  * @property {string|null} product_id
  * @property {number|null} answered_ms
  * @property {string|null} answered_by
  * @property {string|null} answer Null when it was answered live.
+ * @property {number} count People who ask it, each once.
+ * @property {string[]} askers Names of the first few of them; empty while there is but one.
+ * @property {'asked'|'detected'} source By the ask button, or found in the chat.
+ * @property {string|null} intent
+ * @property {string[]} reasons Why a chat message was taken for a question.
+ * @property {string|null} claimed_by Who is answering it now.
+ * @property {number|null} claimed_ms
+ * @property {boolean} mine You asked it, first or later.
  *
  * @typedef {object} Product
  * @property {string} sku

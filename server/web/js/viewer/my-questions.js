@@ -1,4 +1,4 @@
-/** One's own questions and what became of them. */
+/** One's own questions and what became of them; a card lights up while somebody answers it. */
 import { el, icon, oncePerFrame } from '../ui/dom.js';
 import { minutes } from '../ui/format.js';
 import { setText } from '../ui/i18n.js';
@@ -12,6 +12,7 @@ const ANSWERED_FOR_MS = 120_000;
 export class MyQuestions {
   #room;
   /** @type {Set<string>} */ #told = new Set();
+  /** @type {Set<string>} */ #toldClaims = new Set();
   #isFirst = true;
   #render = oncePerFrame(() => this.#renderNow());
 
@@ -41,15 +42,21 @@ export class MyQuestions {
 
   #row(question) {
     const isAnswered = question.phase === 'answered';
+    const isClaimed = !isAnswered && Boolean(question.claimed_by);
     const row = el('li', {
-      class: `my-question is-${question.phase}`,
+      class: `my-question is-${question.phase}${isClaimed ? ' is-claimed' : ''}`,
       testid: 'my-question',
       attrs: { 'data-question-id': question.question_id, 'data-phase': question.phase },
     },
-    icon(isAnswered ? 'check' : 'question'),
+    icon(isAnswered ? 'check' : isClaimed ? 'mic' : 'question'),
     el('span', { class: 'my-question-text', text: question.text }),
     el('span', { class: 'my-question-state', attrs: { 'data-asked': question.asked_ms } }));
     const state = row.lastElementChild;
+    if (isClaimed) {
+      delete state.dataset.asked;
+      setText(state, 'ask.answering', { name: question.claimed_by });
+    }
+    if (question.count > 1) row.append(el('p', { class: 'my-question-others', key: 'ask.others', vars: { n: question.count - 1 } }));
     if (isAnswered) {
       delete state.dataset.asked;
       setText(state, question.answer ? 'ask.answered_text' : 'ask.answered_live', { name: question.answered_by ?? '' });
@@ -63,6 +70,13 @@ export class MyQuestions {
       if (this.#told.has(question.question_id)) continue;
       this.#told.add(question.question_id);
       if (!this.#isFirst) toast(question.answer ? 'ask.got_text' : 'ask.got_live', { text: question.text }, 'ok');
+    }
+    for (const { question_id: id, phase, claimed_by: by, text } of mine) {
+      if (phase !== 'open' || !by) this.#toldClaims.delete(id);
+      else if (!this.#toldClaims.has(id)) {
+        this.#toldClaims.add(id);
+        if (!this.#isFirst) toast('ask.got_claim', { name: by, text }, 'ok');
+      }
     }
     this.#isFirst = false;
   }
