@@ -328,7 +328,7 @@ export class Room extends EventTarget {
 
   #emitTopics(topics, added, welcome) {
     if (welcome) this.#emit('welcome', { recovered: welcome.recovered });
-    for (const topic of ['show', 'stage', 'questions', 'shelf', 'counts']) {
+    for (const topic of ['show', 'stage', 'questions', 'shelf', 'counts', 'slow_mode']) {
       if (topics.has(topic)) this.#emit(topic, { state: this.state });
     }
     if (welcome && !welcome.recovered) this.#emit('chat', { added: this.state.chat.slice(), isReset: true });
