@@ -20,7 +20,7 @@ import aiohttp
 import pytest
 
 from server import socket as front
-from server.app_keys import METRICS
+from server.app_keys import METRICS, SETTINGS
 from signaling.close_codes import CloseCode
 from tests.support.server import LiveServer, live
 
@@ -115,7 +115,7 @@ async def test_ten_thousand_messages_at_once(live: LiveServer) -> None:
         await host.send_json({"type": "ask", "id": "q", "text": "适合油皮吗？"})
         await acknowledged(host, "q")
         said = await all_of(reader)
-        assert said.count(b'"type":"chat_said"') <= live.running.app[front.SETTINGS].room.chat_burst
+        assert said.count(b'"type":"chat_said"') <= live.running.app[SETTINGS].room.chat_burst
         assert said.count(b'"rate_limited"') >= front.MAX_REFUSED_BY_RATE
         assert CloseCode.BAD_MESSAGE.to_bytes(2, "big") in said
 
