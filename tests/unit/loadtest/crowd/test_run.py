@@ -90,6 +90,7 @@ async def test_everybody_comes_in_and_everything_arrives(program: Program) -> No
     assert report.totals.latency_ms is not None
     lanes = {lane.lane: lane for lane in report.totals.lanes}
     chat, question = lanes["chat"], lanes["question"]
+    assert chat.expected is not None
     # On a busy machine the last one may join after the first line was said.
     assert chat.sent * 4 < chat.expected <= chat.sent * 5
     assert chat.delivered == chat.expected
