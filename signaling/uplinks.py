@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import Enum
+from itertools import takewhile
 
 from media.seam import PeerId, TrackId, TrackInfo
 from signaling.ids import SeatNo, Subject
@@ -89,12 +90,10 @@ class Uplinks:
         return Hearing.SILENT if all(u.is_silent for u in connected) else Hearing.HEARD
 
     def replaced_by(self, new: Uplink) -> list[Uplink]:
-        """Older uplinks of the same person with a source that `new` sends too (DESIGN 7.3)."""
-        return [
-            uplink
-            for uplink in self.of(new.subject)
-            if uplink is not new and not uplink.sources.isdisjoint(new.sources)
-        ]
+        """Older uplinks of the same person with a source that `new` sends too (DESIGN 7.3). A
+        first packet may come late: it must not end a newer one, whose offer came meanwhile."""
+        older = takewhile(lambda uplink: uplink is not new, self.of(new.subject))
+        return [uplink for uplink in older if not uplink.sources.isdisjoint(new.sources)]
 
     def live_tracks(self, seats: Iterable[tuple[SeatNo, str]]) -> tuple[LiveTrack, ...]:
         """What may be shown: arriving tracks of people who sit, `seats` as (number, subject).

@@ -44,6 +44,7 @@ def test_a_newer_uplink_replaces_older_ones_of_the_same_source_and_person() -> N
     for up in (camera, screen, other, again):
         ups.add(up)
     assert ups.replaced_by(again) == [camera]
+    assert ups.replaced_by(camera) == [], "its first packet comes late, and ends nothing newer"
     assert ups.replaced_by(other) == []
 
 
