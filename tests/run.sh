@@ -41,7 +41,7 @@ finish() {
 judge_again() {
     local names
     names=$(.venv/bin/python -m pytest -m "not alone" --last-failed --last-failed-no-failures none \
-        --collect-only -q "$@" 2>/dev/null | grep '::' || true)
+        --collect-only "$@" 2>/dev/null | grep '::' || true)
     [ -n "$names" ] && (($(wc -l <<<"$names") <= most_again)) || return 0
     failed=no
     stage "again, alone: $(tr '\n' ' ' <<<"$names")" -m "not alone" --last-failed "$@"
