@@ -109,6 +109,9 @@ def uplink(conditions: Conditions) -> Happens:
     return happens
 
 
+# Sleeps below are the schedule of the link while it is watched: they wait for nothing to pass.
+
+
 async def far(link: WatchedLink, seconds: float) -> None:
     await link.change_viewers(LinkConditions.both(FAR))
     await asyncio.sleep(seconds)

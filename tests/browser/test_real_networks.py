@@ -40,7 +40,9 @@ async def session(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Wat
 @pytest_asyncio.fixture(loop_scope="module")
 async def link(session: WatchedLink) -> WatchedLink:
     await session.mend()
-    await asyncio.sleep(3)  # what was lost is repaired
+    # Nothing is awaited to pass: each condition begins after the same stretch of a good link, so
+    # that what the one before did to queues and estimates is not measured as this one's.
+    await asyncio.sleep(3)
     return session
 
 
@@ -61,6 +63,7 @@ async def test_5_percent_loss_of_the_hosts_is_not_noticed(link: WatchedLink) -> 
 
 async def test_a_narrow_link_costs_resolution_which_returns(link: WatchedLink) -> None:
     async def step(_: float) -> None:
+        # The sleeps are the schedule of the link: wide, narrow, wide again.
         await asyncio.sleep(2)
         await link.narrow(Conditions(rate_bps=NARROW_BPS))
         await asyncio.sleep(NARROW_S)
@@ -97,7 +100,7 @@ async def test_a_long_way_with_jitter_and_reordering_is_not_noticed(link: Watche
     """100 ms there and back, ± 30 ms each way, one packet in fifty overtakes."""
     far = Conditions(delay_ms=50, jitter_ms=30, reorder=0.02)
     await link.change_viewers(LinkConditions.both(far))
-    await asyncio.sleep(1)
+    await asyncio.sleep(1)  # the change of path itself is no part of what is judged
     seen = await link.watch(SECONDS)
     assert seen.freeze_s < FREEZE_S + seen.machine_s, seen
     assert seen.concealed < CONCEALED, seen
